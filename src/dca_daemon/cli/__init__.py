@@ -1,0 +1,1 @@
+"""The command line: no SQL and no money rules in here."""

@@ -1,0 +1,1 @@
+"""Everything real on one machine, for `dca-daemon demo` and for the tests."""

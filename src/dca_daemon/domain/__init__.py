@@ -1,0 +1,1 @@
+"""The rules, as plain values and functions: no input, no output, nothing of the other rooms."""

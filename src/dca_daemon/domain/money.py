@@ -1,0 +1,94 @@
+"""Units of money: satoshis, millisatoshis, and the minor units of ISO 4217 currencies.
+
+Integers everywhere; `Decimal` only where a human or a database column writes a decimal.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+from dca_daemon.domain.errors import InputError
+
+SATS_PER_BTC = 100_000_000
+MSATS_PER_SAT = 1_000
+MAX_SATS = 21_000_000 * SATS_PER_BTC
+
+# ISO 4217 active codes, grouped by the number of digits of their minor unit.
+_MINOR_DIGITS: dict[int, str] = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    2: (
+        "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF "
+        "CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL "
+        "HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP "
+        "MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD "
+        "SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS "
+        "VED VES WST XCD XCG YER ZAR ZMW ZWG"
+    ),
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+MINOR_DIGITS: dict[str, int] = {code: n for n, codes in _MINOR_DIGITS.items() for code in codes.split()}
+
+
+def minor_digits(currency: str) -> int:
+    """Digits after the point of a currency (ISO 4217). Raises `InputError` for an unknown code."""
+    try:
+        return MINOR_DIGITS[currency]
+    except KeyError:
+        raise InputError(
+            f"unknown currency {currency!r}", remedy="use an ISO 4217 code such as GTQ, EUR or USD"
+        ) from None
+
+
+def to_minor(amount: Decimal, currency: str) -> int:
+    """An amount in the currency's minor unit. Raises `InputError` when it is finer than that unit."""
+    digits = minor_digits(currency)
+    if not amount.is_finite():
+        raise InputError(f"{amount} is not an amount of money")
+    scaled = amount.scaleb(digits)
+    whole = scaled.to_integral_value()
+    if scaled != whole:
+        raise InputError(f"{amount} {currency} is finer than the currency's minor unit ({digits} digits)")
+    return int(whole)
+
+
+def from_minor(minor: int, currency: str) -> Decimal:
+    """The decimal amount of so many minor units, with the currency's own number of digits."""
+    return Decimal(minor).scaleb(-minor_digits(currency))
+
+
+def parse_fiat(text: str, currency: str) -> int:
+    """What a person typed ("1000", "1000.50") as a positive number of minor units. Raises `InputError`."""
+    try:
+        amount = Decimal(text.strip())
+    except InvalidOperation:
+        raise InputError(f"{text!r} is not an amount", remedy="write it like 1000 or 1000.50") from None
+    minor = to_minor(amount, currency)
+    if minor <= 0:
+        raise InputError(f"the amount must be greater than zero, not {text.strip()}")
+    if minor >= 10**15:
+        raise InputError(f"the amount {text.strip()} is too large to be one")
+    return minor
+
+
+def fiat_text(minor: int, currency: str) -> str:
+    """For people: `1,950.50 GTQ`."""
+    return f"{from_minor(minor, currency):,} {currency}"
+
+
+def sats_text(sats: int) -> str:
+    """For people: `484,218 sats`."""
+    return f"{sats:,} sat" if abs(sats) == 1 else f"{sats:,} sats"
+
+
+def fiat_per_btc(sats: int, minor: int, currency: str) -> Decimal | None:
+    """The price that the exact pair (sats, fiat) stands for, rounded half-even to the minor unit.
+
+    None where nothing was received, so that there is no price.
+    """
+    if sats <= 0:
+        return None
+    quotient, remainder = divmod(minor * SATS_PER_BTC, sats)
+    if 2 * remainder > sats or (2 * remainder == sats and quotient % 2):
+        quotient += 1
+    return from_minor(quotient, currency)

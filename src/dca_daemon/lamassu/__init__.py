@@ -1,0 +1,1 @@
+"""The ATM's database: read only, never harmed."""

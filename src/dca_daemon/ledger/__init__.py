@@ -1,0 +1,1 @@
+"""The books: tables, journal, one file per posting, verify."""

@@ -1,0 +1,1 @@
+"""What makes it a daemon: settings, logging, supervision, health, metrics, systemd."""
