@@ -1,0 +1,320 @@
+"""Every setting: its section, key, type, bounds, default, meaning and an example.
+
+docs/configuration.md and config.example.toml are generated from this file (`settings_reference.py`).
+Each secret key `x` has a companion `x_file`; `settings_sources.py` says where values come from.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from pathlib import Path
+from typing import ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+
+from dca_daemon.domain.cash_out import BITCOIN_CODES
+from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.money import MAX_SATS, minor_digits
+from dca_daemon.domain.split import Charge, SplitMethod
+from dca_daemon.runtime.settings_base import (
+    Int,
+    Seconds,
+    Section,
+    Words,
+    conninfo,
+    is_loopback,
+    plain_url,
+    secret_file,
+)
+
+
+class DatabaseSettings(Section):
+    """The daemon's own PostgreSQL database: the books."""
+
+    section_name: ClassVar[str] = "database"
+    url: SecretStr = Field(
+        description="Where our own database is.", examples=["postgresql://dca:secret@127.0.0.1:5432/dca"]
+    )
+    url_file: Path | None = secret_file("url")
+    pool_size: Int = Field(default=5, ge=1, le=100, description="Connections kept open at most.")
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_postgresql(cls, value: SecretStr) -> SecretStr:
+        if not re.match(r"postgres(ql)?(\+psycopg)?://", value.get_secret_value()):
+            raise ValueError("must be a URL that starts with postgresql://")
+        conninfo(SecretStr(plain_url(value)))
+        return value
+
+    @property
+    def dsn(self) -> str:
+        """For psycopg and libpq: `postgresql://…`."""
+        return plain_url(self.url)
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """For SQLAlchemy: `postgresql+psycopg://…`."""
+        return self.dsn.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+class PoolSettings(Section):
+    """The pool of machines that the clients' cash is in."""
+
+    section_name: ClassVar[str] = "pool"
+    currency: str = Field(description="Currency of the machines' cash, ISO 4217.", examples=["GTQ"])
+    name: str = Field(default="default", min_length=1, max_length=64, description="Name of the pool.")
+
+    @field_validator("currency")
+    @classmethod
+    def _currency_is_known(cls, value: str) -> str:
+        try:
+            minor_digits(value)
+        except InputError as error:
+            raise ValueError(f"{error.message}: must be an ISO 4217 code") from None
+        return value
+
+
+class LamassuSettings(Section):
+    """Lamassu's database: where cash-outs are seen. It is only ever read."""
+
+    section_name: ClassVar[str] = "lamassu"
+    dsn: SecretStr = Field(
+        description="Lamassu's database, with the role that `dca-daemon lamassu grants` prints.",
+        examples=["postgresql://dca_reader:secret@127.0.0.1:5433/lamassu"],
+    )
+    dsn_file: Path | None = secret_file("dsn")
+    listen_dsn: SecretStr | None = Field(
+        default=None,
+        description="A direct connection for LISTEN, where `dsn` goes through a pooler. Default: `dsn`.",
+        examples=["postgresql://dca_reader:secret@127.0.0.1:5434/lamassu"],
+    )
+    listen_dsn_file: Path | None = secret_file("listen_dsn")
+    channel: str = Field(default="dca_cash_out", description="Channel on which the trigger notifies.")
+    coins: Words = Field(
+        default=("BTC", "LN"),
+        description="Which coins' cash-outs are shared; the others are recorded as ignored.",
+        examples=[["LN"]],
+    )
+    split_method: SplitMethod = Field(
+        default=SplitMethod.RECORDED,
+        description="Where the commission is taken from: `recorded` (the row's own percentage and discount) "
+        "or `ticker` (the fiat at the row's ticker price; right for fixed fees and old machines).",
+    )
+    charge: Charge = Field(
+        default=Charge.PRINCIPAL,
+        description="What clients are charged in fiat: `principal` (fiat less its commission part) or "
+        "`dispensed` (all the notes that left the machine).",
+    )
+    window_days: Int = Field(
+        default=7, ge=1, le=366, description="How far back each scan looks, by Lamassu's clock."
+    )
+    scan_interval_seconds: Seconds = Field(
+        default=60, ge=1, le=3600, description="Time between scans while notifications work."
+    )
+    poll_interval_seconds: Seconds = Field(
+        default=5, ge=0.1, le=300, description="Time between scans while there are no notifications."
+    )
+    sweep_interval_seconds: Seconds = Field(
+        default=3600, ge=60, le=86_400, description="Time between sweeps over everything since the baseline."
+    )
+    connect_timeout_seconds: Int = Field(
+        default=5, ge=1, le=60, description="How long a connection to Lamassu may take to open."
+    )
+    statement_timeout_seconds: Int = Field(
+        default=30, ge=1, le=600, description="How long one query on Lamassu may take."
+    )
+
+    _dsn_parses = field_validator("dsn")(conninfo)
+
+    @field_validator("listen_dsn")
+    @classmethod
+    def _listen_dsn_parses(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else conninfo(value)
+
+    @field_validator("channel")
+    @classmethod
+    def _channel_is_usable(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", value):
+            raise ValueError("must be lower case letters, digits and _ (at most 63)")
+        if value == "reload":
+            raise ValueError("must not be reload: Lamassu itself listens there")
+        return value
+
+    @field_validator("coins")
+    @classmethod
+    def _coins_are_bitcoin(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or set(value) - set(BITCOIN_CODES) or len(set(value)) != len(value):
+            raise ValueError(f"must be one or several of {', '.join(BITCOIN_CODES)}")
+        return value
+
+    @property
+    def listen_dsn_or_dsn(self) -> str:
+        return (self.listen_dsn or self.dsn).get_secret_value()
+
+
+class LnbitsSettings(Section):
+    """LNbits, and the wallet there that payouts are paid from."""
+
+    section_name: ClassVar[str] = "lnbits"
+    url: str = Field(description="Where LNbits answers.", examples=["https://lnbits.example.com"])
+    admin_key: SecretStr = Field(
+        description="Admin key of the wallet that pays.", examples=["0123456789abcdef0123456789abcdef"]
+    )
+    admin_key_file: Path | None = secret_file("admin_key")
+    timeout_seconds: Seconds = Field(
+        default=60, ge=10, le=600, description="How long to wait for an answer of LNbits."
+    )
+    requests_per_minute: Int = Field(
+        default=180, ge=1, le=100_000, description="Pace per path; keep it below LNbits' own limit (200)."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_http(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("must be an http:// or https:// address without user, password or ?query")
+        return value.rstrip("/")
+
+    @field_validator("admin_key")
+    @classmethod
+    def _key_is_a_word(cls, value: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[\x21-\x7e]{8,256}", value.get_secret_value()):
+            raise ValueError("must be the key alone: 8 to 256 characters without blanks")
+        return value
+
+
+class PayoutsSettings(Section):
+    """How clients are paid."""
+
+    section_name: ClassVar[str] = "payouts"
+    enabled: bool = Field(default=True, description="`false`: book everything, pay nothing.")
+    concurrency: Int = Field(
+        default=4, ge=1, le=16, description="Payouts under way at once; LNbits gains nothing above 4."
+    )
+    invoice_expiry_seconds: Int = Field(
+        default=604_800, ge=86_400, le=31_536_000, description="Life of an invoice (a day or more)."
+    )
+    max_payout_sats: Int = Field(
+        default=10_000_000, ge=1, le=MAX_SATS, description="Largest single payment (LNbits: 10,000,000)."
+    )
+    lookup_after_timeout_seconds: Seconds = Field(
+        default=90,
+        ge=30,
+        le=3600,
+        description="How long after a pay request without an answer its absence in LNbits' records counts.",
+    )
+    trust_external_failures: bool = Field(
+        default=False,
+        description="Whether a payment to elsewhere that LNbits calls failed is taken for failed; "
+        "`false`: it waits for a person.",
+    )
+    allow_private_lnurl: bool = Field(
+        default=False, description="Whether Lightning addresses may lead to private or loopback addresses."
+    )
+    wallet_reserve_sats: Int = Field(
+        default=0, ge=0, le=MAX_SATS, description="Balance of the source wallet that payouts never touch."
+    )
+
+
+class SecuritySettings(Section):
+    """Encryption of the receivers' invoice keys in our database."""
+
+    section_name: ClassVar[str] = "security"
+    encryption_keys: SecretStr = Field(
+        description="Fernet keys, one a line: the first encrypts, all decrypt (so keys can be rotated). "
+        "Make one: `openssl rand -base64 32 | tr '+/' '-_'`.",
+        examples=["one key a line, each of 44 characters"],
+    )
+    encryption_keys_file: Path | None = secret_file("encryption_keys")
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _keys_are_fernet_keys(cls, value: SecretStr) -> SecretStr:
+        lines = value.get_secret_value().split()
+        if not lines:
+            raise ValueError("must be one or more Fernet keys, one a line")
+        for number, line in enumerate(lines, 1):
+            try:
+                raw = base64.b64decode(line, altchars=b"-_", validate=True)
+            except binascii.Error:
+                raw = b""
+            if len(raw) != 32:
+                raise ValueError(f"line {number} is not a Fernet key (32 bytes in URL-safe base64)")
+        return value
+
+    @property
+    def fernet_keys(self) -> tuple[str, ...]:
+        """The keys in order: the first encrypts, all decrypt."""
+        return tuple(self.encryption_keys.get_secret_value().split())
+
+
+class IntakeSettings(Section):
+    """From a cash-out seen to a cash-out booked."""
+
+    section_name: ClassVar[str] = "intake"
+    batch_size: Int = Field(default=200, ge=1, le=10_000, description="Cash-outs booked in one transaction.")
+    queue_size: Int = Field(
+        default=2000, ge=1, le=100_000, description="Cash-outs read ahead of the books at most."
+    )
+
+
+class HttpSettings(Section):
+    """The daemon's own HTTP server: health, metrics, status."""
+
+    section_name: ClassVar[str] = "http"
+    allow_remote: bool = Field(
+        default=False, description="Allows a `host` that other computers can reach (there is no login)."
+    )
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
+    port: Int = Field(default=8017, ge=0, le=65_535, description="Port to listen on; 0: no HTTP server.")
+    allowed_hosts: Words = Field(
+        default=(),
+        description="Further names by which the server may be called (Host header), e.g. behind a proxy.",
+        examples=[["dca.example.com"]],
+    )
+
+    @field_validator("host")
+    @classmethod
+    def _host_is_loopback(cls, value: str, info: ValidationInfo) -> str:
+        if not info.data.get("allow_remote") and not is_loopback(value):
+            raise ValueError(
+                "must be a loopback address: who reaches it needs no login (or set http.allow_remote = true)"
+            )
+        return value
+
+
+class LogSettings(Section):
+    """What the daemon tells on stderr."""
+
+    section_name: ClassVar[str] = "log"
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level shown: `debug`, `info`, `warning` or `error`."
+    )
+    format: Literal["auto", "console", "json"] = Field(
+        default="auto",
+        description="`console` for people, `json` for machines, `auto`: console on a terminal, else json.",
+    )
+
+
+SECTIONS: dict[str, type[Section]] = {
+    section.section_name: section
+    for section in (
+        DatabaseSettings,
+        PoolSettings,
+        LamassuSettings,
+        LnbitsSettings,
+        PayoutsSettings,
+        SecuritySettings,
+        IntakeSettings,
+        HttpSettings,
+        LogSettings,
+    )
+}
