@@ -301,7 +301,8 @@ CREATE TABLE distribution (
     total_sats      bigint NOT NULL CHECK (total_sats > 0),
     principal_sats  bigint NOT NULL CHECK (principal_sats >= 0),
     commission_sats bigint NOT NULL CHECK (commission_sats >= 0),
-    uncovered_sats  bigint NOT NULL CHECK (uncovered_sats >= 0),  -- of the principal, no client's: the house's
+    -- Of the principal, what no client's balance covered: the house's.
+    uncovered_sats  bigint NOT NULL CHECK (uncovered_sats >= 0),
     fiat_minor      bigint NOT NULL,
     charge_minor    bigint NOT NULL,
     uncovered_minor bigint NOT NULL CHECK (uncovered_minor >= 0),
@@ -338,7 +339,7 @@ BEGIN
      WHERE d.id = which GROUP BY d.id;
     IF bad.sats + bad.uncovered_sats <> bad.principal_sats
        OR bad.minor + bad.uncovered_minor <> bad.charge_minor OR bad.clients <> bad.client_count THEN
-        RAISE EXCEPTION 'distribution %: its records do not add up (% + % of % sats, % + % of % fiat, % of %)',
+        RAISE EXCEPTION 'distribution %: records do not add up (% + % of % sats, % + % of % fiat, % of %)',
             which, bad.sats, bad.uncovered_sats, bad.principal_sats,
             bad.minor, bad.uncovered_minor, bad.charge_minor, bad.clients, bad.client_count
             USING ERRCODE = 'check_violation', CONSTRAINT = 'distribution_sum';
@@ -364,7 +365,8 @@ BEGIN
     IF TG_OP = 'UPDATE'
        AND (NEW.id, NEW.distribution_id, NEW.client_id, NEW.type, NEW.sats, NEW.fiat_minor)
          = (OLD.id, OLD.distribution_id, OLD.client_id, OLD.type, OLD.sats, OLD.fiat_minor)
-       AND (OLD.state, NEW.state) IN (('owed', 'in-payout'), ('in-payout', 'owed'), ('in-payout', 'settled')) THEN
+       AND (OLD.state, NEW.state)
+           IN (('owed', 'in-payout'), ('in-payout', 'owed'), ('in-payout', 'settled')) THEN
         RETURN NEW;
     END IF;
     RAISE EXCEPTION 'distribution record %: % from % to % refused', OLD.id, TG_OP, OLD.state,

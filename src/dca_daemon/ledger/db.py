@@ -1,0 +1,132 @@
+"""Our own database: connections, transactions, retries, and errors that people understand."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from dca_daemon.domain.errors import ConfigError, DatabaseError
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+# The first half of our two-part advisory lock keys, so that another program's locks are never ours.
+LOCK_CLASS_POOL = 0x0DCA_0001
+RETRIES_MAX = 8
+_RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock: the transaction left nothing behind
+_CONNECT_ARGS = {
+    "application_name": "dca-daemon",
+    "connect_timeout": 5,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+    "options": "-c timezone=UTC -c lock_timeout=30s -c idle_in_transaction_session_timeout=60s",
+}
+
+
+class Database:
+    """Hands out transactions on our own PostgreSQL.
+
+    Connection faults come out as `DatabaseError`. `url` has the form `postgresql+psycopg://…`.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise ConfigError("database.url is not an address of a database") from None
+        self.name = parsed.render_as_string(hide_password=True)
+        self.engine: AsyncEngine = create_async_engine(
+            parsed,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=30,
+            pool_recycle=1800,
+            connect_args=_CONNECT_ARGS,
+        )
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction at READ COMMITTED: committed at the end of the block, rolled back on an error."""
+        try:
+            async with self.engine.begin() as conn:
+                yield conn
+        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+            if sqlstate(error) in _RETRYABLE:
+                raise
+            raise DatabaseError(
+                f"our database is not reachable: {first_line(error)}",
+                remedy="check that PostgreSQL runs and that database.url is right",
+            ) from error
+
+    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Runs `work` in a transaction; again, a bounded number of times, after a deadlock."""
+        for attempt in range(1, RETRIES_MAX + 1):
+            try:
+                async with self.transaction() as conn:
+                    return await work(conn)
+            except DBAPIError as error:
+                if sqlstate(error) not in _RETRYABLE or attempt == RETRIES_MAX:
+                    raise
+                log.info("database.retry", attempt=attempt, sqlstate=sqlstate(error))
+                await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, no secret
+        raise AssertionError("unreachable")
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The five-letter SQLSTATE of a database error, if it has one."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
+
+
+def constraint(error: BaseException) -> str | None:
+    """The name of the constraint that refused, if one did."""
+    diag = getattr(getattr(error, "orig", None), "diag", None)
+    return getattr(diag, "constraint_name", None)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of the driver's own message: no SQL, no parameters."""
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+
+
+async def rows(conn: AsyncConnection, sql: str, **parameters: Any) -> list[Any]:
+    """All rows of a query; each row's columns by name."""
+    return list((await conn.execute(text(sql), parameters)).all())
+
+
+async def one(conn: AsyncConnection, sql: str, **parameters: Any) -> Any:
+    """The one row of a query, or None."""
+    return (await conn.execute(text(sql), parameters)).one_or_none()
+
+
+async def scalar(conn: AsyncConnection, sql: str, **parameters: Any) -> Any:
+    """The single value of a query, or None."""
+    return (await conn.execute(text(sql), parameters)).scalar_one_or_none()
+
+
+async def execute(conn: AsyncConnection, sql: str, **parameters: Any) -> int:
+    """Runs a statement; the number of rows it touched."""
+    return (await conn.execute(text(sql), parameters)).rowcount
+
+
+async def lock_pool(conn: AsyncConnection, pool_id: int) -> None:
+    """Serializes everything that changes fiat balances of a pool, until the transaction ends."""
+    await conn.execute(
+        text("SELECT pg_advisory_xact_lock(:class, :pool)"), {"class": LOCK_CLASS_POOL, "pool": pool_id}
+    )

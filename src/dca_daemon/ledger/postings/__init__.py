@@ -1,0 +1,1 @@
+"""One file per business event: typed facts in, a balanced entry out."""

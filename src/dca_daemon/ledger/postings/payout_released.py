@@ -1,0 +1,24 @@
+"""A payout ended without paying: failed, expired or void."""
+
+from datetime import datetime
+
+from dca_daemon.domain.money import MSATS_PER_SAT
+from dca_daemon.ledger import accounts
+from dca_daemon.ledger.journal import Entry, lines
+
+
+def payout_released(
+    *, payout_id: str, client_id: int, amount_sats: int, happened_at: datetime, actor: str, outcome: str
+) -> Entry:
+    """What was in flight is owed again."""
+    return Entry(
+        template=f"payout-{outcome}",
+        key=f"payout:{payout_id}:released",
+        happened_at=happened_at,
+        actor=actor,
+        cause=f"payout {payout_id}",
+        lines=lines(
+            (accounts.payouts_in_flight(), amount_sats * MSATS_PER_SAT),
+            (accounts.client_payable(client_id), -amount_sats * MSATS_PER_SAT),
+        ),
+    )
