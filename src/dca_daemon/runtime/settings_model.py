@@ -38,7 +38,7 @@ class DatabaseSettings(Section):
     url: SecretStr = Field(
         description="Where our own database is.", examples=["postgresql://dca:secret@127.0.0.1:5432/dca"]
     )
-    url_file: Path | None = secret_file("url")
+    url_file: Path | None = secret_file("database.url")
     pool_size: Int = Field(default=5, ge=1, le=100, description="Connections kept open at most.")
 
     @field_validator("url")
@@ -85,13 +85,13 @@ class LamassuSettings(Section):
         description="Lamassu's database, with the role that `dca-daemon lamassu grants` prints.",
         examples=["postgresql://dca_reader:secret@127.0.0.1:5433/lamassu"],
     )
-    dsn_file: Path | None = secret_file("dsn")
+    dsn_file: Path | None = secret_file("lamassu.dsn")
     listen_dsn: SecretStr | None = Field(
         default=None,
         description="A direct connection for LISTEN, where `dsn` goes through a pooler. Default: `dsn`.",
         examples=["postgresql://dca_reader:secret@127.0.0.1:5434/lamassu"],
     )
-    listen_dsn_file: Path | None = secret_file("listen_dsn")
+    listen_dsn_file: Path | None = secret_file("lamassu.listen_dsn")
     channel: str = Field(default="dca_cash_out", description="Channel on which the trigger notifies.")
     coins: Words = Field(
         default=("BTC", "LN"),
@@ -163,7 +163,7 @@ class LnbitsSettings(Section):
     admin_key: SecretStr = Field(
         description="Admin key of the wallet that pays.", examples=["0123456789abcdef0123456789abcdef"]
     )
-    admin_key_file: Path | None = secret_file("admin_key")
+    admin_key_file: Path | None = secret_file("lnbits.admin_key")
     timeout_seconds: Seconds = Field(
         default=60, ge=10, le=600, description="How long to wait for an answer of LNbits."
     )
@@ -233,7 +233,7 @@ class SecuritySettings(Section):
         "Make one: `openssl rand -base64 32 | tr '+/' '-_'`.",
         examples=["one key a line, each of 44 characters"],
     )
-    encryption_keys_file: Path | None = secret_file("encryption_keys")
+    encryption_keys_file: Path | None = secret_file("security.encryption_keys")
 
     @field_validator("encryption_keys")
     @classmethod
