@@ -126,7 +126,5 @@ class LnbitsAdmin:
         except httpx.HTTPError as error:
             raise WalletError(f"LNbits at {self.url} did not answer {method} {path}: {error}") from error
         if not answer.is_success:
-            raise WalletError(
-                f"LNbits refused {method} {path} with {answer.status_code}: {answer.text[:200]}"
-            )
+            raise WalletError(f"LNbits refused {method} {path} with {answer.status_code}: {answer.text[:200]}")
         return answer.json()

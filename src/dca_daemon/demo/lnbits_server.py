@@ -236,9 +236,7 @@ class LnbitsServer(LnbitsAdmin):
     def _package_dir(self) -> Path:
         found = next((self.install_dir / "venv" / "lib").glob("python3.*/site-packages/lnbits"), None)
         if found is None:
-            raise ConfigError(
-                f"there is no LNbits in {self.install_dir}", remedy="remove it and install again"
-            )
+            raise ConfigError(f"there is no LNbits in {self.install_dir}", remedy="remove it and install again")
         return found
 
     def _spawn(self, port: int) -> None:

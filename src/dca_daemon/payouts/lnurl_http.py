@@ -1,0 +1,165 @@
+"""Fetches small JSON documents from addresses that strangers chose, without reaching into our own network.
+
+A name is resolved once, every address that it has is checked, and the connection goes to a checked address:
+a name that changes its mind in between gains nothing. https only, no redirects, small answers, short waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import httpx
+
+from dca_daemon.domain.errors import (
+    WalletRateLimitedError,
+    WalletRefusedError,
+    WalletReplyError,
+    WalletUnknownError,
+    WalletUnreachableError,
+)
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_RATE_LIMIT_PAUSE_SECONDS = 60.0
+_MAX_ADDRESSES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LnurlConfig:
+    """`allow_private` also allows plain http there, for an LNbits in one's own network and for tests."""
+
+    allow_private: bool = False
+    connect_timeout_seconds: float = 5
+    total_timeout_seconds: float = 20
+    max_answer_bytes: int = 65_536
+
+
+async def fetch_json(
+    url: httpx.URL, config: LnurlConfig, transport: httpx.AsyncBaseTransport | None = None
+) -> Mapping[str, object]:
+    """GETs a JSON object.
+
+    Raises `WalletReplyError` for an address that is not allowed or an answer that is no small JSON object,
+    `WalletRefusedError` for an answer with `"status": "ERROR"`, else what the fault of transport proves.
+    """
+    try:
+        async with asyncio.timeout(config.total_timeout_seconds):
+            status, content = await _fetch(url, config, transport)
+    except TimeoutError:
+        raise WalletUnknownError(f"{url.host} did not answer in time") from None
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        raise WalletRateLimitedError(
+            f"{url.host} asks for fewer requests", retry_after_seconds=_RATE_LIMIT_PAUSE_SECONDS
+        )
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        answer = None
+    if isinstance(answer, dict) and str(answer.get("status", "")).upper() == "ERROR":
+        reason = " ".join(str(answer.get("reason", "no reason given")).split())[:300]
+        raise WalletRefusedError(f"{url.host} refused: {reason}", status=status)
+    if status >= 500:
+        raise WalletUnknownError(f"{url.host} failed with {status}")
+    if status != httpx.codes.OK or not isinstance(answer, dict):
+        raise WalletReplyError(f"{url.host} answered {status} without LNURL's JSON object")
+    return answer
+
+
+async def is_private(host: str, port: int) -> bool:
+    """Whether the host has private addresses only. Raises `WalletUnreachableError` for an unknown name."""
+    return all(not _is_public(address) for address in await _resolve(host, port))
+
+
+async def _fetch(
+    url: httpx.URL, config: LnurlConfig, transport: httpx.AsyncBaseTransport | None
+) -> tuple[int, bytes]:
+    addresses = await _allowed_addresses(url, config)
+    async with httpx.AsyncClient(
+        timeout=httpx.Timeout(config.total_timeout_seconds, connect=config.connect_timeout_seconds),
+        follow_redirects=False,
+        trust_env=False,
+        transport=transport,
+    ) as client:
+        for address in addresses[:_MAX_ADDRESSES]:
+            try:
+                return await _fetch_from(client, url, address, config.max_answer_bytes)
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+                last_error = error
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise WalletUnknownError(f"no answer of {url.host}: {error}") from error
+    raise WalletUnreachableError(f"{url.host} can't be reached: {last_error}") from last_error
+
+
+async def _fetch_from(
+    client: httpx.AsyncClient, url: httpx.URL, address: Address, max_bytes: int
+) -> tuple[int, bytes]:
+    """Connects to that address; the certificate is still checked against the name."""
+    target = url.copy_with(host=str(address), fragment=None)
+    headers = {
+        "Host": url.netloc.decode("ascii"),
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",  # so that a small answer can't unfold into a large one
+        "User-Agent": "dca-daemon",
+    }
+    extensions = {"sni_hostname": url.raw_host.decode("ascii")} if url.scheme == "https" else {}
+    async with client.stream("GET", target, headers=headers, extensions=extensions) as response:
+        content = bytearray()
+        async for chunk in response.aiter_raw():
+            content += chunk
+            if len(content) > max_bytes:
+                raise WalletReplyError(f"{url.host} answered with more than {max_bytes} bytes")
+        return response.status_code, bytes(content)
+
+
+async def _allowed_addresses(url: httpx.URL, config: LnurlConfig) -> list[Address]:
+    if url.scheme not in ("https", "http") or not url.host or url.userinfo:
+        raise WalletReplyError(f"{str(url)[:100]!r} is not an address to fetch from")
+    addresses = await _resolve(url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80))
+    all_private = not any(_is_public(address) for address in addresses)
+    if not config.allow_private:
+        if url.scheme != "https":
+            raise WalletReplyError(f"{url.host} is offered without https")
+        if not all(_is_public(address) for address in addresses):
+            raise WalletReplyError(
+                f"{url.host} is in a private network", remedy="allow it with payouts.lnurl_allow_private"
+            )
+    elif url.scheme != "https" and not all_private:
+        raise WalletReplyError(f"{url.host} is offered without https, and is not private")
+    return addresses
+
+
+async def _resolve(host: str, port: int) -> list[Address]:
+    try:
+        return [ipaddress.ip_address(host.strip("[]"))]
+    except ValueError:
+        pass
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise WalletUnreachableError(f"there is no address for {host}: {error}") from error
+    # "fe80::1%eth0" has a scope that ipaddress understands; it is private anyhow.
+    addresses = list(dict.fromkeys(ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in found))
+    if not addresses:
+        raise WalletUnreachableError(f"there is no address for {host}")
+    return addresses
+
+
+def _is_public(address: Address) -> bool:
+    """False for private, loopback, link-local, shared, reserved, multicast; and IPv6 around such an IPv4."""
+    inner: Address | None = None
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address.teredo is not None:
+            return False
+        if address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    if inner is not None:
+        return _is_public(inner)
+    return address.is_global and not address.is_multicast and not address.is_reserved
