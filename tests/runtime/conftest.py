@@ -30,15 +30,17 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+def logged() -> Callable[[], list[dict[str, Any]]]:
     """Logs as JSON into memory from level debug on; gives the lines so far."""
     stream = io.StringIO()
     our_logging.configure_logging(level="debug", format="json", stream=stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    _reset_logging()
+    return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def _reset_logging() -> None:
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Puts the process-wide logging back as a test found it."""
+    yield
     root = logging.getLogger()
     for handler in list(root.handlers):
         if getattr(handler, "is_ours", False):

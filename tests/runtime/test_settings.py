@@ -112,7 +112,7 @@ def test_without_any_configuration_only_what_is_asked_for_is_missing(clean_envir
         ("[lamassu]\nsplit_method = 'guess'", "must be 'recorded' or 'ticker'; for example split_method ="),
         ("[lamassu]\nchannel = 'reload'", "must not be reload: Lamassu itself listens there"),
         ("[lamassu]\nchannel = 'a; DROP'", "must be lower case letters, digits and _"),
-        ("[lamassu]\npoll_interval_seconds = nan", "must be greater than or equal to 0.1"),
+        ("[lamassu]\npoll_interval_seconds = nan", "must be less than or equal to 300"),
         ("[lnbits]\nurl = 'lnbits.example.com'", "must be an http:// or https:// address"),
         ("[lnbits]\nurl = 'http://a:b:c'", "must be an http:// or https:// address"),
         ("[lnbits]\nadmin_key = 'with blank in it'", "must be the key alone"),

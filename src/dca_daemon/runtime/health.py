@@ -98,7 +98,7 @@ def _guarded(page: Callable[[Request], Awaitable[Response]]) -> Callable[[Reques
                 return await page(request)
         except Exception as error:  # noqa: BLE001 - a probe answers, whatever is broken
             reason = redact_text(" ".join(str(error).split()) or type(error).__name__)
-            log.warning("health.page_failed", path=request.url.path, error=reason)
+            log.warning("health.page-failed", path=request.url.path, error=reason)
             return _json({"error": reason}, ok=False)
 
     return guarded

@@ -75,7 +75,7 @@ class LeaderLock:
             except (psycopg.Error, OSError, TimeoutError) as error:
                 await self.close()
                 if not outage:
-                    log.warning("leader.database_unreachable", error=_one_line(error))
+                    log.warning("leader.database-unreachable", error=_one_line(error))
                 outage = True
                 await asyncio.sleep(random.uniform(0.5, 1.0) * backoff_seconds)  # noqa: S311 - jitter
                 backoff_seconds = min(2 * backoff_seconds, _BACKOFF_LAST_SECONDS)

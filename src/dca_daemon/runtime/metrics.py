@@ -115,9 +115,7 @@ class _SnapshotCollector(Collector):
             "dca_queue_length", "Cash-outs read from Lamassu that wait to be booked.", now.queue_length
         )
         yield GaugeMetricFamily("dca_leader", "1 while this daemon is the active one.", value=now.leader)
-        yield _by_label(
-            "dca_build_info", "Always 1; the label tells the version.", "version", {self._version: 1}
-        )
+        yield _by_label("dca_build_info", "Always 1; the label tells the version.", "version", {self._version: 1})
 
 
 def _by_label(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:

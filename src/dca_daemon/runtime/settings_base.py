@@ -29,9 +29,7 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
 def secret_file(key: str) -> Any:  # like pydantic's Field, it stands for a value of the field's own type
-    text = (
-        f"Path of a file that holds `{key}`; readable by its owner only (or owned by root, group-readable)."
-    )
+    text = f"Path of a file that holds `{key}`; readable by its owner only (or owned by root, group-readable)."
     return Field(default=None, description=text, examples=[f"/etc/dca-daemon/{key}"])
 
 

@@ -75,9 +75,7 @@ def gather(document: Mapping[str, Any], problems: list[str]) -> dict[str, Raw]:
     for name, value in document.items():
         if name not in SECTIONS:
             kind = "section" if isinstance(value, dict) else "key outside of a section:"
-            problems.append(
-                f"unknown {kind} {name!r}{_suggest(name, SECTIONS)}; sections: {', '.join(SECTIONS)}"
-            )
+            problems.append(f"unknown {kind} {name!r}{_suggest(name, SECTIONS)}; sections: {', '.join(SECTIONS)}")
         elif not isinstance(value, dict):
             problems.append(f"{name} must be a section, written [{name}] on a line of its own")
     return {name: _gather_section(cls, document.get(name), problems) for name, cls in SECTIONS.items()}
@@ -154,9 +152,7 @@ def _is_private(path: Path) -> bool:
 
 def _unknown_env() -> Iterable[str]:
     known = {
-        f"{ENV_PREFIX}{name}__{key}".upper(): None
-        for name, cls in SECTIONS.items()
-        for key in cls.model_fields
+        f"{ENV_PREFIX}{name}__{key}".upper(): None for name, cls in SECTIONS.items() for key in cls.model_fields
     }
     flat = {variable.replace("__", "_"): variable for variable in known}
     for variable in sorted(os.environ):
