@@ -429,7 +429,7 @@ INSERT INTO payout_move VALUES
     ('invoiced', 'submitted'), ('invoiced', 'expired'), ('invoiced', 'held'), ('invoiced', 'void'),
     ('submitted', 'settled'), ('submitted', 'failed'), ('submitted', 'unknown'), ('submitted', 'held'),
     ('unknown', 'settled'), ('unknown', 'failed'), ('unknown', 'held'),
-    ('held', 'reserved'), ('held', 'invoiced'), ('held', 'unknown'), ('held', 'settled'), ('held', 'void');
+    ('held', 'unknown'), ('held', 'settled'), ('held', 'void');
 
 CREATE FUNCTION protect_payout() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -130,14 +130,10 @@ def _failure(row: SourceRow) -> Classification:
         )
     if row.status == "notSeen":
         return Classification(Verdict.FAILED, "not-paid", "no coins have been seen")
-    return Classification(
-        Verdict.FAILED, "not-dispensed", f"coins {row.status}, no notes have been asked for yet"
-    )
+    return Classification(Verdict.FAILED, "not-dispensed", f"coins {row.status}, no notes have been asked for yet")
 
 
-def split_row(
-    row: SourceRow, *, pool_currency: str, method: SplitMethod, charge: Charge
-) -> tuple[Split, int]:
+def split_row(row: SourceRow, *, pool_currency: str, method: SplitMethod, charge: Charge) -> tuple[Split, int]:
     """The split of a successful row, and its fiat in minor units.
 
     Raises `InputError` with the reason when the row can't be processed; such a row goes to review.

@@ -22,6 +22,7 @@ class PayoutState(StrEnum):
 
 
 OPEN_STATES = (PayoutState.RESERVED, PayoutState.INVOICED, PayoutState.SUBMITTED, PayoutState.UNKNOWN)
+NEVER_SUBMITTED_STATES = (PayoutState.RESERVED, PayoutState.INVOICED)
 FINAL_STATES = (PayoutState.SETTLED, PayoutState.FAILED, PayoutState.EXPIRED, PayoutState.VOID)
 
 MOVES: dict[PayoutState, tuple[PayoutState, ...]] = {
@@ -34,13 +35,7 @@ MOVES: dict[PayoutState, tuple[PayoutState, ...]] = {
         PayoutState.HELD,
     ),
     PayoutState.UNKNOWN: (PayoutState.SETTLED, PayoutState.FAILED, PayoutState.HELD),
-    PayoutState.HELD: (
-        PayoutState.RESERVED,
-        PayoutState.INVOICED,
-        PayoutState.UNKNOWN,
-        PayoutState.SETTLED,
-        PayoutState.VOID,
-    ),
+    PayoutState.HELD: (PayoutState.UNKNOWN, PayoutState.SETTLED, PayoutState.VOID),
     PayoutState.SETTLED: (),
     PayoutState.FAILED: (),
     PayoutState.EXPIRED: (),

@@ -1,0 +1,70 @@
+"""Whether the source wallet can pay the next payout, without asking LNbits each time."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+
+from dca_daemon.domain.money import MSATS_PER_SAT
+from dca_daemon.payouts.wallet import Wallet
+
+log = structlog.get_logger()
+
+_FRESH_SECONDS = 10.0
+
+
+class SourceFunds:
+    """Keeps the last known balance, less what was submitted since. Only a forecast: LNbits decides."""
+
+    def __init__(self, wallet: Wallet, *, reserve_sats: int) -> None:
+        self._wallet = wallet
+        self._reserve_msat = reserve_sats * MSATS_PER_SAT
+        self._balance_msat = 0
+        self._read_at = float("-inf")
+        self._short = False
+
+    @property
+    def balance_sats(self) -> int | None:
+        """The last known balance in whole sats; None before the first reading."""
+        return None if self._read_at == float("-inf") else self._balance_msat // MSATS_PER_SAT
+
+    async def refresh(self) -> int:
+        """Reads the balance now, in msat. Raises a `WalletError` when LNbits does not tell."""
+        self._balance_msat = await self._wallet.balance_msat()
+        self._read_at = time.monotonic()
+        return self._balance_msat
+
+    async def take(self, amount_sats: int) -> bool:
+        """Whether there is enough for this amount; if so, it is counted as spent."""
+        amount_msat = amount_sats * MSATS_PER_SAT
+        stale = time.monotonic() - self._read_at > _FRESH_SECONDS
+        if stale or self._balance_msat - self._reserve_msat < amount_msat:
+            await self.refresh()
+        if self._balance_msat - self._reserve_msat < amount_msat:
+            return False
+        self._balance_msat -= amount_msat
+        return True
+
+    def forget(self) -> None:
+        """LNbits refused for lack of money: read again before the next try."""
+        self._read_at = float("-inf")
+
+    def tell(self, unpaid_sats: int, *, short: bool) -> None:
+        """Logs once when the wallet gets short, with how much is missing, and once when it is well again."""
+        if short and not self._short:
+            available = max(0, self._balance_msat - self._reserve_msat) // MSATS_PER_SAT
+            log.error(
+                "wallet.short",
+                balance_sats=self._balance_msat // MSATS_PER_SAT,
+                unpaid_sats=unpaid_sats,
+                missing_sats=max(1, unpaid_sats - available),
+            )
+        elif self._short and not short:
+            log.info("wallet.enough", balance_sats=self._balance_msat // MSATS_PER_SAT)
+        self._short = short
+
+    @property
+    def short(self) -> bool:
+        """Whether payouts wait for money at the moment."""
+        return self._short

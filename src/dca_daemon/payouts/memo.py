@@ -1,0 +1,38 @@
+"""What a client reads in its wallet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from dca_daemon.domain.money import fiat_per_btc, fiat_text, sats_text
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What one distribution record bought, and when."""
+
+    sats: int
+    fiat_minor: int
+    currency: str
+    happened_at: datetime
+
+
+def memo(purchases: Sequence[Purchase]) -> str:
+    """`DCA 12,345 sats for 98.10 GTQ (794,653.71 GTQ/BTC), 2026-11-22`, or the sum of several purchases.
+
+    Dates are UTC. At most about 200 characters; LNbits takes 640.
+    """
+    sats = sum(p.sats for p in purchases)
+    days = sorted({p.happened_at.strftime("%Y-%m-%d") for p in purchases})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    many = f"{len(purchases)} purchases, " if len(purchases) > 1 else ""
+    currencies = {p.currency for p in purchases}
+    if len(currencies) != 1:
+        return f"DCA {sats_text(sats)}, {many}{when}"
+    currency = currencies.pop()
+    minor = sum(p.fiat_minor for p in purchases)
+    price = fiat_per_btc(sats, minor, currency)
+    assert price is not None
+    return f"DCA {sats_text(sats)} for {fiat_text(minor, currency)} ({price:,} {currency}/BTC), {many}{when}"

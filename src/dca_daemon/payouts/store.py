@@ -1,0 +1,357 @@
+"""Payouts in the books: each function is one step of a payout's life, in the caller's transaction.
+
+A step states the state that it expects; when another process has moved the payout on meanwhile it raises
+`SupersededError` and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dca_daemon.domain.errors import ConflictError, NotFoundError
+from dca_daemon.domain.payout import PayoutState, check_move
+from dca_daemon.ledger import journal
+from dca_daemon.ledger.db import execute, one, rows, scalar
+from dca_daemon.ledger.postings.payout_released import payout_released
+from dca_daemon.ledger.postings.payout_reserved import payout_reserved
+from dca_daemon.ledger.postings.payout_settled import payout_settled
+from dca_daemon.payouts.memo import Purchase, memo
+from dca_daemon.payouts.wallet import DestinationKind, Invoice
+
+RECORDS_PER_PAYOUT_MAX = 1000
+
+
+class SupersededError(ConflictError):
+    """Another process moved the payout on."""
+
+    code = "payout-superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """A payout as it stands, with its destination (the invoice key still sealed)."""
+
+    payout_id: str
+    client_id: int
+    amount_sats: int
+    state: PayoutState
+    memo: str
+    bolt11: str | None
+    payment_hash: str | None
+    failures: int
+    submits: int
+    submitted_ago_seconds: int | None
+    expires_in_seconds: int | None
+    destination_kind: DestinationKind
+    address: str | None
+    wallet_id: str | None
+    invoice_key_sealed: bytes | None
+
+
+async def owed_clients(conn: AsyncConnection, limit: int) -> list[int]:
+    """Clients with owed records and nothing in the way, the longest waiting first.
+
+    A client whose last payout is held before its invoice was ever submitted waits for the operator: a new
+    one would meet the same obstacle.
+    """
+    found = await rows(
+        conn,
+        """SELECT r.client_id FROM distribution_record r
+            WHERE r.state = 'owed'
+              AND NOT EXISTS (SELECT FROM payout p WHERE p.client_id = r.client_id
+                               AND p.state IN ('reserved', 'invoiced', 'submitted', 'unknown'))
+              AND NOT EXISTS (SELECT FROM payout p WHERE p.client_id = r.client_id
+                               AND p.state = 'held' AND p.held_from IN ('reserved', 'invoiced'))
+            GROUP BY r.client_id ORDER BY min(r.id) LIMIT :limit""",
+        limit=limit,
+    )
+    return [r.client_id for r in found]
+
+
+async def due(conn: AsyncConnection, limit: int) -> list[str]:
+    """Open payouts whose time has come, the oldest first."""
+    found = await rows(
+        conn,
+        """SELECT CAST(id AS text) AS id FROM payout
+            WHERE state IN ('reserved', 'invoiced', 'submitted', 'unknown')
+              AND next_attempt_at <= clock_timestamp()
+            ORDER BY next_attempt_at, id LIMIT :limit""",
+        limit=limit,
+    )
+    return [r.id for r in found]
+
+
+async def seconds_to_next(conn: AsyncConnection) -> float | None:
+    """How long until the next open payout is due; None without one."""
+    wait = await scalar(
+        conn,
+        """SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp()) FROM payout
+            WHERE state IN ('reserved', 'invoiced', 'submitted', 'unknown')""",
+    )
+    return None if wait is None else max(0.0, float(wait))
+
+
+async def load(conn: AsyncConnection, payout_id: str) -> Payout:
+    """One payout. Raises `NotFoundError`."""
+    found = await one(
+        conn,
+        """SELECT CAST(p.id AS text) AS payout_id, p.client_id, p.amount_sats, p.state, p.memo, p.bolt11,
+                  p.payment_hash, p.failures, p.submits,
+                  CAST(extract(epoch FROM clock_timestamp() - p.last_submit_at) AS bigint)
+                      AS submitted_ago_seconds,
+                  CAST(extract(epoch FROM p.invoice_expires_at - clock_timestamp()) AS bigint)
+                      AS expires_in_seconds,
+                  d.kind AS destination_kind, d.address,
+                  coalesce(p.receiver_wallet_id, d.wallet_id) AS wallet_id,
+                  d.invoice_key_encrypted AS invoice_key_sealed
+             FROM payout p JOIN destination d ON d.id = p.destination_id
+            WHERE CAST(p.id AS text) = :id""",
+        id=payout_id,
+    )
+    if found is None:
+        raise NotFoundError(f"there is no payout {payout_id}", remedy="see: dca-daemon payout list")
+    values = dict(found._mapping)
+    values["state"] = PayoutState(values["state"])
+    values["destination_kind"] = DestinationKind(values["destination_kind"])
+    return Payout(**values)
+
+
+async def reserve(
+    conn: AsyncConnection, client_id: int, *, max_sats: int, actor: str
+) -> tuple[str, list[int]] | None:
+    """Sets aside what is owed to a client, up to `max_sats`, for one new payout.
+
+    The payout's id and its records' ids; None when nothing is owed, or another process is at it. A single
+    record above `max_sats` makes a payout of its own.
+    """
+    owed = await rows(
+        conn,
+        """SELECT r.id, r.sats, r.fiat_minor, p.currency, d.happened_at
+             FROM distribution_record r
+             JOIN distribution d ON d.id = r.distribution_id JOIN pool p ON p.id = d.pool_id
+            WHERE r.client_id = :client AND r.state = 'owed'
+            ORDER BY r.id LIMIT :limit FOR UPDATE OF r SKIP LOCKED""",
+        client=client_id,
+        limit=RECORDS_PER_PAYOUT_MAX,
+    )
+    chosen: list[Any] = []
+    amount_sats = 0
+    for record in owed:
+        if chosen and amount_sats + record.sats > max_sats:
+            break
+        chosen.append(record)
+        amount_sats += record.sats
+    if not chosen:
+        return None
+    payout_id = str(uuid.uuid4())
+    purchases = [Purchase(r.sats, r.fiat_minor, r.currency, r.happened_at) for r in chosen]
+    record_ids = [r.id for r in chosen]
+    await _insert(conn, payout_id, client_id, amount_sats, memo(purchases), record_ids)
+    now: datetime = await scalar(conn, "SELECT now()")
+    entry = payout_reserved(
+        payout_id=payout_id, client_id=client_id, amount_sats=amount_sats, happened_at=now, actor=actor
+    )
+    await journal.post(conn, [entry])
+    await write_log(conn, payout_id, "reserved", {"amount_sats": amount_sats, "records": len(chosen)})
+    return payout_id, record_ids
+
+
+async def _insert(
+    conn: AsyncConnection, payout_id: str, client_id: int, amount_sats: int, text: str, record_ids: list[int]
+) -> None:
+    await execute(
+        conn,
+        """INSERT INTO payout (id, client_id, destination_id, amount_sats, memo)
+           SELECT CAST(:id AS uuid), id, destination_id, :amount, :memo FROM client WHERE id = :client""",
+        id=payout_id,
+        client=client_id,
+        amount=amount_sats,
+        memo=text,
+    )
+    await execute(
+        conn,
+        """WITH taken AS (UPDATE distribution_record SET state = 'in-payout'
+                           WHERE id = ANY(:records) AND state = 'owed' RETURNING id)
+           INSERT INTO payout_record (payout_id, record_id) SELECT CAST(:id AS uuid), id FROM taken""",
+        id=payout_id,
+        records=record_ids,
+    )
+
+
+async def move(
+    conn: AsyncConnection,
+    payout: Payout,
+    new: PayoutState,
+    event: str,
+    detail: dict[str, Any] | None = None,
+    **columns: Any,
+) -> None:
+    """Moves a payout to another state, with its columns, and logs it.
+
+    The columns' names are this program's own. The payout is due again at once.
+    """
+    check_move(payout.state, new)
+    assigned = "".join(f", {column} = :{column}" for column in columns)
+    touched = await execute(
+        conn,
+        f"""UPDATE payout SET state = :new, failures = 0, next_attempt_at = now() {assigned}
+             WHERE id = CAST(:id AS uuid) AND state = :old""",  # noqa: S608 - our own column names
+        id=payout.payout_id,
+        old=payout.state,
+        new=new,
+        **columns,
+    )
+    if touched != 1:
+        raise SupersededError(f"payout {payout.payout_id} is no longer {payout.state}")
+    await write_log(conn, payout.payout_id, event, {"from": payout.state, **(detail or {})})
+
+
+async def invoiced(conn: AsyncConnection, payout: Payout, invoice: Invoice) -> None:
+    """Stores the invoice, before anything pays it."""
+    await move(
+        conn,
+        payout,
+        PayoutState.INVOICED,
+        "invoiced",
+        {"payment_hash": invoice.payment_hash},
+        bolt11=invoice.bolt11,
+        payment_hash=invoice.payment_hash,
+        invoice_expires_at=invoice.expires_at,
+        receiver_wallet_id=invoice.wallet_id,
+    )
+
+
+async def submitting(conn: AsyncConnection, payout: Payout) -> None:
+    """Writes down that the invoice is about to be submitted (again); commit this before it is."""
+    if payout.state is PayoutState.INVOICED:
+        await move(conn, payout, PayoutState.SUBMITTED, "submitted", submits=1)
+    touched = await execute(
+        conn,
+        """UPDATE payout SET last_submit_at = clock_timestamp(), submits = :submits
+            WHERE id = CAST(:id AS uuid) AND state IN ('submitted', 'unknown')""",
+        id=payout.payout_id,
+        submits=payout.submits + 1,
+    )
+    if touched != 1:
+        raise SupersededError(f"payout {payout.payout_id} is no longer to be submitted")
+    if payout.state is not PayoutState.INVOICED:
+        await write_log(conn, payout.payout_id, "resubmitted", {"submits": payout.submits + 1})
+
+
+async def settle(
+    conn: AsyncConnection, payout: Payout, *, fee_msat: int, evidence: dict[str, Any], actor: str
+) -> None:
+    """The payout is proven: its records are paid, the books follow."""
+    now: datetime = await scalar(conn, "SELECT now()")
+    await move(
+        conn,
+        payout,
+        PayoutState.SETTLED,
+        "settled",
+        evidence,
+        fee_msat=fee_msat,
+        settled_at=now,
+        held_from=None,
+    )
+    await _records(conn, payout, "settled")
+    entry = payout_settled(
+        payout_id=payout.payout_id,
+        amount_sats=payout.amount_sats,
+        fee_msat=fee_msat,
+        happened_at=now,
+        actor=actor,
+    )
+    await journal.post(conn, [entry])
+
+
+async def release(conn: AsyncConnection, payout: Payout, outcome: PayoutState, *, reason: str, actor: str) -> None:
+    """Ends a payout that paid nothing (failed, expired or void): its records are owed again."""
+    await move(conn, payout, outcome, outcome, {"reason": reason}, reason=reason, held_from=None)
+    await _records(conn, payout, "owed")
+    await execute(
+        conn,
+        "UPDATE payout_record SET active = false WHERE payout_id = CAST(:id AS uuid)",
+        id=payout.payout_id,
+    )
+    now: datetime = await scalar(conn, "SELECT now()")
+    entry = payout_released(
+        payout_id=payout.payout_id,
+        client_id=payout.client_id,
+        amount_sats=payout.amount_sats,
+        happened_at=now,
+        actor=actor,
+        outcome=outcome,
+    )
+    await journal.post(conn, [entry])
+
+
+async def _records(conn: AsyncConnection, payout: Payout, state: str) -> None:
+    total = await scalar(
+        conn,
+        """WITH moved AS (
+               UPDATE distribution_record r SET state = :state FROM payout_record p
+                WHERE p.payout_id = CAST(:id AS uuid) AND p.record_id = r.id AND p.active RETURNING r.sats)
+           SELECT coalesce(sum(sats), 0) FROM moved""",
+        id=payout.payout_id,
+        state=state,
+    )
+    assert total == payout.amount_sats, "a payout's records always add up to its amount"
+
+
+async def hold(conn: AsyncConnection, payout: Payout, *, reason: str, detail: dict[str, Any]) -> None:
+    """Stops a payout until a person decides. Its records stay reserved."""
+    await move(
+        conn,
+        payout,
+        PayoutState.HELD,
+        "held",
+        {"reason": reason, **detail},
+        reason=reason,
+        held_from=payout.state,
+    )
+
+
+async def postpone(
+    conn: AsyncConnection, payout: Payout, *, seconds: float, reason: str, failed: bool = True
+) -> None:
+    """Tries again later. `failed` makes the next interval longer."""
+    await execute(
+        conn,
+        """UPDATE payout SET failures = failures + :failed, reason = :reason,
+                  next_attempt_at = clock_timestamp() + make_interval(secs => :seconds)
+            WHERE id = CAST(:id AS uuid) AND state = :state""",
+        id=payout.payout_id,
+        state=payout.state,
+        failed=int(failed),
+        reason=reason,
+        seconds=seconds,
+    )
+
+
+async def write_log(conn: AsyncConnection, payout_id: str, event: str, detail: dict[str, Any]) -> None:
+    """Appends to a payout's log."""
+    await execute(
+        conn,
+        """INSERT INTO payout_log (payout_id, event, detail)
+           VALUES (CAST(:id AS uuid), :event, CAST(:detail AS jsonb))""",
+        id=payout_id,
+        event=event,
+        detail=json.dumps(detail, default=str),
+    )
+
+
+async def unpaid_sats(conn: AsyncConnection) -> int:
+    """All that is still to leave the source wallet: owed records and payouts never submitted."""
+    total: int = await scalar(
+        conn,
+        """SELECT coalesce((SELECT sum(sats) FROM distribution_record WHERE state = 'owed'), 0)
+                + coalesce((SELECT sum(amount_sats) FROM payout
+                             WHERE state IN ('reserved', 'invoiced', 'submitted', 'unknown')), 0)""",
+    )
+    return int(total)

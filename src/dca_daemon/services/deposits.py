@@ -1,0 +1,251 @@
+"""Deposits: a client's notes, first recorded, then confirmed when they are in the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
+from dca_daemon.domain.money import fiat_text, parse_fiat
+from dca_daemon.ledger import accounts, journal
+from dca_daemon.ledger.db import Database, execute, lock_pool, one, rows, scalar
+from dca_daemon.ledger.postings.deposit_confirmed import deposit_confirmed
+from dca_daemon.ledger.postings.reversal import reversal
+from dca_daemon.services import clients
+from dca_daemon.services.audit import audit
+from dca_daemon.services.pools import DEFAULT_POOL_ID, pool
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class DepositView:
+    """A deposit; amounts in minor units."""
+
+    deposit_id: int
+    client_id: int
+    client: str
+    pool_id: int
+    currency: str
+    amount_minor: int
+    state: str
+    note: str | None
+    recorded_at: datetime
+    confirmed_at: datetime | None
+    voided_at: datetime | None
+    void_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceChange:
+    """What a deposit did to its client's fiat balance, in minor units."""
+
+    deposit: DepositView
+    before_minor: int
+    after_minor: int
+
+
+async def record(
+    db: Database, *, client: str, amount: str, currency: str | None, note: str | None, actor: str
+) -> DepositView:
+    """Writes down that a client handed over notes; they count only once confirmed.
+
+    `amount` as typed, in the pool's currency. Raises `InputError`.
+    """
+
+    async def work(conn: AsyncConnection) -> int:
+        client_id = await clients.find(conn, client)
+        where = await pool(conn, DEFAULT_POOL_ID)
+        if currency is not None and currency.upper() != where.currency:
+            raise InputError(f"the pool {where.name!r} is in {where.currency}, not in {currency}")
+        amount_minor = parse_fiat(amount, where.currency)
+        deposit_id: int = await scalar(
+            conn,
+            """INSERT INTO deposit (client_id, pool_id, amount_minor, note)
+               VALUES (:client, :pool, :amount, :note) RETURNING id""",
+            client=client_id,
+            pool=where.pool_id,
+            amount=amount_minor,
+            note=note,
+        )
+        await audit(
+            conn,
+            actor=actor,
+            action="deposit.record",
+            subject=f"deposit:{deposit_id}",
+            after={"client_id": client_id, "amount_minor": amount_minor, "currency": where.currency},
+            reason=note,
+        )
+        return deposit_id
+
+    deposit = await show(db, await db.run(work))
+    log.info("deposit.recorded", deposit_id=deposit.deposit_id, client_id=deposit.client_id)
+    return deposit
+
+
+async def confirm(db: Database, deposit_id: int, *, actor: str) -> BalanceChange:
+    """Says that the notes are in the machine: the client's balance grows, once."""
+
+    async def work(conn: AsyncConnection) -> BalanceChange:
+        deposit = await _locked(conn, deposit_id)
+        if deposit.state != "pending":
+            raise ConflictError(f"deposit {deposit_id} is {deposit.state}, only a pending one can be confirmed")
+        before = await _balance(conn, deposit)
+        now = await scalar(
+            conn,
+            """UPDATE deposit SET state = 'confirmed', confirmed_at = now() WHERE id = :id
+               RETURNING confirmed_at""",
+            id=deposit_id,
+        )
+        entry = deposit_confirmed(
+            deposit_id=deposit_id,
+            client_id=deposit.client_id,
+            pool_id=deposit.pool_id,
+            currency=deposit.currency,
+            amount_minor=deposit.amount_minor,
+            happened_at=now,
+            actor=actor,
+        )
+        await journal.post(conn, [entry])
+        await audit(
+            conn,
+            actor=actor,
+            action="deposit.confirm",
+            subject=f"deposit:{deposit_id}",
+            before={"state": "pending", "balance_minor": before},
+            after={"state": "confirmed", "balance_minor": before + deposit.amount_minor},
+        )
+        after = await _balance(conn, deposit)
+        assert after == before + deposit.amount_minor
+        return BalanceChange(await _view(conn, deposit_id), before, after)
+
+    change = await db.run(work)
+    log.info(
+        "deposit.confirmed",
+        deposit_id=deposit_id,
+        client_id=change.deposit.client_id,
+        amount_minor=change.deposit.amount_minor,
+        balance_minor=change.after_minor,
+    )
+    return change
+
+
+async def void(db: Database, deposit_id: int, *, reason: str, actor: str) -> BalanceChange:
+    """Takes back a deposit that was entered by mistake.
+
+    One that was confirmed is reversed in the books; that is refused when the client's balance no longer
+    covers it, because part of it has bought bitcoin already.
+    """
+    if not reason.strip():
+        raise InputError("voiding a deposit needs a reason")
+
+    async def work(conn: AsyncConnection) -> BalanceChange:
+        deposit = await _locked(conn, deposit_id)
+        if deposit.state == "void":
+            raise ConflictError(f"deposit {deposit_id} is void already")
+        before = await _balance(conn, deposit)
+        if deposit.state == "confirmed":
+            await _reverse(conn, deposit, before, reason, actor)
+        await execute(
+            conn,
+            "UPDATE deposit SET state = 'void', voided_at = now(), void_reason = :reason WHERE id = :id",
+            id=deposit_id,
+            reason=reason.strip(),
+        )
+        after = await _balance(conn, deposit)
+        await audit(
+            conn,
+            actor=actor,
+            action="deposit.void",
+            subject=f"deposit:{deposit_id}",
+            before={"state": deposit.state, "balance_minor": before},
+            after={"state": "void", "balance_minor": after},
+            reason=reason.strip(),
+        )
+        return BalanceChange(await _view(conn, deposit_id), before, after)
+
+    change = await db.run(work)
+    log.info("deposit.voided", deposit_id=deposit_id, client_id=change.deposit.client_id)
+    return change
+
+
+async def _reverse(
+    conn: AsyncConnection, deposit: DepositView, balance_minor: int, reason: str, actor: str
+) -> None:
+    if balance_minor < deposit.amount_minor:
+        raise ConflictError(
+            f"deposit {deposit.deposit_id} of {fiat_text(deposit.amount_minor, deposit.currency)} can't be "
+            f"voided: {deposit.client} has only {fiat_text(balance_minor, deposit.currency)} left of it"
+        )
+    entry = await one(
+        conn,
+        "SELECT id FROM journal_entry WHERE idempotency_key = :key",
+        key=f"deposit:{deposit.deposit_id}:confirmed",
+    )
+    original = journal.lines(
+        (accounts.cash(deposit.pool_id, deposit.currency), deposit.amount_minor),
+        (accounts.client_fiat(deposit.client_id, deposit.pool_id, deposit.currency), -deposit.amount_minor),
+    )
+    now = await scalar(conn, "SELECT now()")
+    cause = f"deposit {deposit.deposit_id}: {reason.strip()}"
+    await journal.post(
+        conn,
+        [reversal(entry_id=entry.id, reversed_lines=original, happened_at=now, actor=actor, cause=cause)],
+    )
+
+
+async def _locked(conn: AsyncConnection, deposit_id: int) -> DepositView:
+    """The deposit under its pool's lock, so that its client's balance stands still."""
+    deposit = await _view(conn, deposit_id)
+    await lock_pool(conn, deposit.pool_id)
+    await one(conn, "SELECT id FROM deposit WHERE id = :id FOR UPDATE", id=deposit_id)
+    return await _view(conn, deposit_id)
+
+
+async def _balance(conn: AsyncConnection, deposit: DepositView) -> int:
+    name = accounts.client_fiat(deposit.client_id, deposit.pool_id, deposit.currency).name
+    return -(await scalar(conn, "SELECT balance FROM account WHERE name = :name", name=name) or 0)
+
+
+_VIEW = """
+    SELECT d.id AS deposit_id, d.client_id, c.name AS client, d.pool_id, p.currency, d.amount_minor, d.state,
+           d.note, d.recorded_at, d.confirmed_at, d.voided_at, d.void_reason
+      FROM deposit d JOIN client c ON c.id = d.client_id JOIN pool p ON p.id = d.pool_id
+"""
+
+
+async def _view(conn: AsyncConnection, deposit_id: int) -> DepositView:
+    found = await one(conn, f"{_VIEW} WHERE d.id = :id", id=deposit_id)
+    if found is None:
+        raise NotFoundError(f"there is no deposit {deposit_id}", remedy="see: dca-daemon deposit list")
+    return DepositView(**found._mapping)
+
+
+async def show(db: Database, deposit_id: int) -> DepositView:
+    """One deposit. Raises `NotFoundError`."""
+    async with db.transaction() as conn:
+        return await _view(conn, deposit_id)
+
+
+async def list_all(
+    db: Database, *, client: str | None = None, state: str | None = None, limit: int = 100
+) -> list[DepositView]:
+    """The newest deposits first."""
+    async with db.transaction() as conn:
+        filters: dict[str, Any] = {
+            "client": None if client is None else await clients.find(conn, client),
+            "state": state,
+            "limit": limit,
+        }
+        found = await rows(
+            conn,
+            f"""{_VIEW} WHERE (CAST(:client AS bigint) IS NULL OR d.client_id = :client)
+                          AND (CAST(:state AS text) IS NULL OR d.state = :state)
+                 ORDER BY d.id DESC LIMIT :limit""",
+            **filters,
+        )
+        return [DepositView(**r._mapping) for r in found]

@@ -1,0 +1,234 @@
+"""Takes cash-outs into the books: mirrored, decided, split, shared and booked in one transaction.
+
+    rows ──► by pool ──► lock ──► decide each row ──► share in order ──► write all, set by set
+
+`process` may be given any row any number of times: what is booked stays booked once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dca_daemon.domain.allocation import allocate_flow
+from dca_daemon.domain.cash_out import (
+    BITCOIN_CODES,
+    CashOutState,
+    SourceRow,
+    Verdict,
+    classify,
+    split_row,
+)
+from dca_daemon.domain.errors import BooksError, DcaError, InputError
+from dca_daemon.domain.split import Charge, Split, SplitMethod
+from dca_daemon.ledger.db import Database, first_line, lock_pool, rows
+from dca_daemon.services import distributions, mirror
+from dca_daemon.services.distributions import Distributed
+from dca_daemon.services.mirror import Known, Mirrored, Written
+from dca_daemon.services.pools import Pool, pools_of_machines
+
+log = structlog.get_logger()
+
+ACTOR = "daemon"
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeConfig:
+    """How cash-outs are split, and which coins count."""
+
+    split_method: SplitMethod = SplitMethod.RECORDED
+    charge: Charge = Charge.PRINCIPAL
+    coins: tuple[str, ...] = BITCOIN_CODES
+
+
+@dataclass(slots=True)
+class IntakeResult:
+    """What became of a batch."""
+
+    distributed: list[Distributed] = field(default_factory=list)
+    changed: list[Mirrored] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
+
+    def extend(self, other: IntakeResult) -> None:
+        """Adds what another part of the batch came to."""
+        self.distributed += other.distributed
+        self.changed += other.changed
+        self.duplicates += other.duplicates
+
+
+class Intake:
+    """One serialized writer per pool: every caller waits for the pool's lock."""
+
+    def __init__(self, db: Database, config: IntakeConfig) -> None:
+        self._db = db
+        self._config = config
+
+    async def process(self, batch: Sequence[SourceRow]) -> IntakeResult:
+        """Books a batch, all or nothing per pool; where that fails, row by row.
+
+        A row that can't be booked alone is kept for review with the reason. Raises `DatabaseError` when our
+        database is away: then nothing was changed.
+        """
+        try:
+            result = await self._db.run(lambda conn: self.book(conn, batch))
+        except (DBAPIError, BooksError) as error:
+            log.error("intake.batch-refused", rows=len(batch), error=_why(error))
+            result = IntakeResult()
+            for row in batch:
+                result.extend(await self._process_alone(row))
+        _log_result(result)
+        return result
+
+    async def _process_alone(self, row: SourceRow) -> IntakeResult:
+        try:
+            return await self._db.run(lambda conn: self.book(conn, [row]))
+        except (DBAPIError, BooksError) as error:
+            reason = _why(error)
+            log.error("cash-out.refused", external_id=row.external_id, reason=reason)
+            return await self._db.run(lambda conn: self.book(conn, [row], refused=reason))
+
+    async def book(
+        self, conn: AsyncConnection, batch: Sequence[SourceRow], *, refused: str | None = None
+    ) -> IntakeResult:
+        """The work itself, in the caller's transaction; a preview rolls it back.
+
+        With `refused` the rows are not distributed but kept for review with that reason.
+        """
+        latest = {(row.source, row.external_id): row for row in batch}.values()
+        pools = await pools_of_machines(conn, latest)
+        by_pool: dict[int, list[SourceRow]] = defaultdict(list)
+        for row in latest:
+            by_pool[pools[row.device_id].pool_id].append(row)
+        result = IntakeResult()
+        for _, pool_rows in sorted(by_pool.items()):
+            pool = pools[pool_rows[0].device_id]
+            result.extend(await self._book_pool(conn, pool, pool_rows, refused))
+        return result
+
+    async def _book_pool(
+        self, conn: AsyncConnection, pool: Pool, pool_rows: list[SourceRow], refused: str | None
+    ) -> IntakeResult:
+        await lock_pool(conn, pool.pool_id)
+        known = await mirror.known(conn, pool_rows)
+        result = IntakeResult()
+        to_share: list[tuple[Mirrored, Split, int]] = []
+        for row in sorted(pool_rows, key=lambda r: (r.dispensed_at or r.created, r.external_id)):
+            before = known.get(row.external_id)
+            mirrored, parts = self._decide(row, before, pool, refused)
+            if not mirrored.differs:
+                if mirrored.state is CashOutState.DISTRIBUTED:
+                    result.duplicates.append(row.external_id)
+                continue
+            result.changed.append(mirrored)
+            if parts is not None:
+                to_share.append((mirrored, *parts))
+        if result.duplicates:
+            await mirror.count_duplicates(conn, pool_rows[0].source, result.duplicates)
+        if result.changed:
+            written = await mirror.write(conn, pool, result.changed)
+            result.distributed = await self._distribute(conn, pool, to_share, written)
+            events = [mirror.event(written[m.row.external_id].cash_out_id, m) for m in result.changed]
+            await mirror.write_log(conn, [*events, *(d.event for d in result.distributed)])
+        return result
+
+    def _decide(
+        self, row: SourceRow, before: Known | None, pool: Pool, refused: str | None
+    ) -> tuple[Mirrored, tuple[Split, int] | None]:
+        """The state that the row gets, and its split when it is to be distributed now."""
+        if before is not None and before.settled:
+            return Mirrored(row, before.state, before.reason, before.reason_text, before), None
+        found = classify(row, self._config.coins)
+        if found.verdict is not Verdict.SUCCESS:
+            return Mirrored(row, CashOutState(found.verdict), found.reason, found.text, before), None
+        if refused is not None:
+            return Mirrored(row, CashOutState.REVIEW, "refused", refused, before), None
+        try:
+            parts = split_row(
+                row,
+                pool_currency=pool.currency,
+                method=self._config.split_method,
+                charge=self._config.charge,
+            )
+        except InputError as error:
+            return Mirrored(row, CashOutState.REVIEW, "unusable", str(error), before), None
+        return Mirrored(row, CashOutState.DISTRIBUTED, found.reason, found.text, before), parts
+
+    async def _distribute(
+        self,
+        conn: AsyncConnection,
+        pool: Pool,
+        to_share: list[tuple[Mirrored, Split, int]],
+        written: Mapping[str, Written],
+    ) -> list[Distributed]:
+        """Shares one after the other, each among what the ones before have left."""
+        if not to_share:
+            return []
+        balances = await flow_balances(conn, pool.pool_id)
+        booked: list[Distributed] = []
+        for mirrored, parts, fiat_minor in to_share:
+            allocation = allocate_flow(parts.principal_sats, parts.charge_minor, balances)
+            for share in allocation.shares:
+                balances[share.client_id] -= share.fiat_minor
+                if not balances[share.client_id]:
+                    del balances[share.client_id]
+            at = written[mirrored.row.external_id]
+            booked.append(
+                Distributed(mirrored.row, at.cash_out_id, at.happened_at, pool, parts, fiat_minor, allocation)
+            )
+        await distributions.write(
+            conn, booked, method=self._config.split_method, charge=self._config.charge, actor=ACTOR
+        )
+        return booked
+
+
+async def flow_balances(conn: AsyncConnection, pool_id: int) -> dict[int, int]:
+    """What the active Flow Mode clients still have in, in minor units by client id. Hold the pool's lock."""
+    found = await rows(
+        conn,
+        """SELECT a.client_id, -a.balance AS minor
+             FROM account a JOIN client c ON c.id = a.client_id
+            WHERE a.pool_id = :pool AND a.purpose = 'client-fiat' AND a.balance < 0
+              AND c.mode = 'flow' AND c.status = 'active'""",
+        pool=pool_id,
+    )
+    return {r.client_id: r.minor for r in found}
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, DcaError) else first_line(error)
+
+
+def _log_result(result: IntakeResult) -> None:
+    for external_id in result.duplicates:
+        log.info("cash-out.duplicate", external_id=external_id)
+    for mirrored in result.changed:
+        if mirrored.state is CashOutState.REVIEW and mirrored.is_news:
+            log.warning(
+                "cash-out.review",
+                external_id=mirrored.row.external_id,
+                device_id=mirrored.row.device_id,
+                reason=mirrored.reason,
+                text=mirrored.text,
+            )
+        elif mirrored.cancelled_after_distribution:
+            log.warning("cash-out.cancelled-after-distribution", external_id=mirrored.row.external_id)
+    for d in result.distributed:
+        log.info(
+            "cash-out.distributed",
+            cash_out_id=d.cash_out_id,
+            external_id=d.row.external_id,
+            device_id=d.row.device_id,
+            total_sats=d.split.total_sats,
+            principal_sats=d.split.principal_sats,
+            commission_sats=d.split.commission_sats,
+            house_sats=d.split.commission_sats + d.allocation.house_sats,
+            fiat_minor=d.fiat_minor,
+            charge_minor=d.split.charge_minor,
+            currency=d.pool.currency,
+            clients=len(d.allocation.shares),
+        )

@@ -1,0 +1,197 @@
+"""The mirror of Lamassu's cash-outs in our books, written set by set, with a log of what happened to each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dca_daemon.domain.cash_out import CashOutState, SourceRow
+from dca_daemon.ledger.db import execute, rows
+from dca_daemon.services.pools import Pool
+
+# No source row changes these states: a distributed cash-out is final, the others wait for a person.
+_SETTLED = (CashOutState.DISTRIBUTED, CashOutState.BEFORE_BASELINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the books have of a cash-out."""
+
+    cash_out_id: int
+    state: CashOutState
+    digest: str
+    reason: str
+    reason_text: str
+
+    @property
+    def settled(self) -> bool:
+        """Whether its state is no longer the source's to change."""
+        return self.state in _SETTLED or (
+            self.state is CashOutState.IGNORED and self.reason.startswith("operator")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """A source row with the state that it gets."""
+
+    row: SourceRow
+    state: CashOutState
+    reason: str
+    text: str
+    before: Known | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether there is anything to write."""
+        return self.is_news or (self.before is not None and self.before.digest != self.row.digest)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it is new to the books, or its state or reason is another than they had."""
+        return self.before is None or (self.before.state, self.before.reason) != (self.state, self.reason)
+
+    @property
+    def cancelled_after_distribution(self) -> bool:
+        """Lamassu marks as cancelled what has been paid out and shared already."""
+        return (
+            self.before is not None
+            and self.state is CashOutState.DISTRIBUTED
+            and (self.row.error_code == "operatorCancel" or self.row.error == "Operator cancel")
+        )
+
+
+async def known(conn: AsyncConnection, source_rows: Sequence[SourceRow]) -> dict[str, Known]:
+    """What the books have of these rows (of one source), by external id; locked."""
+    found = await rows(
+        conn,
+        """SELECT id, external_id, state, digest, reason, reason_text FROM cash_out
+            WHERE source = :source AND external_id = ANY(:ids) ORDER BY id FOR UPDATE""",
+        source=source_rows[0].source,
+        ids=[row.external_id for row in source_rows],
+    )
+    return {r.external_id: Known(r.id, CashOutState(r.state), r.digest, r.reason, r.reason_text) for r in found}
+
+
+_COLUMNS: dict[str, str] = {
+    "source": "text",
+    "external_id": "text",
+    "digest": "text",
+    "state": "text",
+    "reason": "text",
+    "reason_text": "text",
+    "device_id": "text",
+    "machine_name": "text",
+    "crypto_code": "text",
+    "crypto_atoms": "numeric",
+    "fiat": "numeric",
+    "fiat_code": "text",
+    "commission_percentage": "numeric",
+    "discount": "integer",
+    "raw_ticker_price": "numeric",
+    "fixed_fee": "numeric",
+    "source_status": "text",
+    "dispense": "boolean",
+    "dispense_confirmed": "boolean",
+    "redeem": "boolean",
+    "error": "text",
+    "error_code": "text",
+    "created_at": "timestamptz",
+    "confirmed_at": "timestamptz",
+    "happened_at": "timestamptz",
+}
+_KEPT = ("source", "external_id", "happened_at", "machine_name")
+_TYPED = ", ".join(f"{c} {t}" for c, t in _COLUMNS.items())
+_UPSERT = f"""
+    INSERT INTO cash_out ({", ".join(_COLUMNS)}, pool_id)
+    SELECT {", ".join(c if c != "happened_at" else "coalesce(happened_at, now())" for c in _COLUMNS)}, :pool
+      FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r ({_TYPED})
+    ON CONFLICT (source, external_id) DO UPDATE SET
+        {", ".join(f"{c} = excluded.{c}" for c in _COLUMNS if c not in _KEPT)},
+        machine_name = coalesce(excluded.machine_name, cash_out.machine_name),
+        happened_at = CASE WHEN cash_out.state IN (excluded.state, 'due') THEN cash_out.happened_at
+                           ELSE excluded.happened_at END,
+        updated_at = clock_timestamp()
+    RETURNING id, external_id, happened_at
+"""  # noqa: S608 - the names are our own constants
+
+
+def _is_history(mirrored: Mirrored) -> bool:
+    """What was successful before we looked happened long before it was first seen."""
+    return mirrored.state is CashOutState.BEFORE_BASELINE
+
+
+def _values(mirrored: Mirrored) -> dict[str, Any]:
+    row = mirrored.row
+    special = {
+        "state": mirrored.state,
+        "reason": mirrored.reason,
+        "reason_text": mirrored.text,
+        "source_status": row.status,
+        "created_at": row.created,
+        "happened_at": row.dispensed_at or (row.created if _is_history(mirrored) else None),
+    }
+    values = {c: special[c] if c in special else getattr(row, c) for c in _COLUMNS}
+    # jsonb numbers would do, but NaN is no JSON: amounts travel as text.
+    return {c: v if v is None or isinstance(v, bool | int) else str(v) for c, v in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A cash-out in the books: its id, and when it happened."""
+
+    cash_out_id: int
+    happened_at: datetime
+
+
+async def count_duplicates(conn: AsyncConnection, source: str, external_ids: Sequence[str]) -> None:
+    """Somebody tried to have these booked a second time."""
+    await execute(
+        conn,
+        """UPDATE cash_out SET duplicates = duplicates + 1
+            WHERE source = :source AND external_id = ANY(:ids)""",
+        source=source,
+        ids=list(external_ids),
+    )
+
+
+async def write(conn: AsyncConnection, pool: Pool, changed: Sequence[Mirrored]) -> dict[str, Written]:
+    """Mirrors rows; what they are in the books, by external id."""
+    found = await rows(conn, _UPSERT, pool=pool.pool_id, rows=json.dumps([_values(m) for m in changed]))
+    return {r.external_id: Written(r.id, r.happened_at) for r in found}
+
+
+Event = tuple[int, str, Mapping[str, Any]]
+
+
+def event(cash_out_id: int, mirrored: Mirrored) -> Event:
+    """The line of the processing log for a row that was mirrored."""
+    row = mirrored.row
+    detail = {
+        "state": mirrored.state,
+        "reason": mirrored.reason,
+        "text": mirrored.text,
+        "status": row.status,
+        "tx_version": row.tx_version,
+    }
+    if mirrored.before is None:
+        return cash_out_id, "seen", detail
+    return cash_out_id, "changed", {"from": mirrored.before.state, **detail}
+
+
+async def write_log(conn: AsyncConnection, events: Sequence[Event]) -> None:
+    """Appends to the processing logs: (cash-out id, event, detail)."""
+    await execute(
+        conn,
+        """INSERT INTO cash_out_log (cash_out_id, event, detail)
+           SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:events AS text[]),
+                                CAST(:details AS jsonb[]))""",
+        ids=[e[0] for e in events],
+        events=[e[1] for e in events],
+        details=[json.dumps(e[2], default=str) for e in events],
+    )
