@@ -38,10 +38,7 @@ def cash_out_distributed(
             (accounts.house_fiat(pool_id, currency), fiat_minor - client_minor),
             (accounts.coins_received(), total_sats * MSATS_PER_SAT),
             (accounts.house_sats(), -(total_sats - client_sats) * MSATS_PER_SAT),
-            *(
-                (accounts.client_fiat(s.client_id, pool_id, currency), s.fiat_minor)
-                for s in allocation.shares
-            ),
+            *((accounts.client_fiat(s.client_id, pool_id, currency), s.fiat_minor) for s in allocation.shares),
             *((accounts.client_payable(s.client_id), -s.sats * MSATS_PER_SAT) for s in allocation.shares),
         ),
     )

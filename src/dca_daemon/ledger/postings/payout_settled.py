@@ -7,9 +7,7 @@ from dca_daemon.ledger import accounts
 from dca_daemon.ledger.journal import Entry, lines
 
 
-def payout_settled(
-    *, payout_id: str, amount_sats: int, fee_msat: int, happened_at: datetime, actor: str
-) -> Entry:
+def payout_settled(*, payout_id: str, amount_sats: int, fee_msat: int, happened_at: datetime, actor: str) -> Entry:
     """The source wallet has less, by the amount and the routing fee; nothing is in flight any more."""
     return Entry(
         template="payout-settled",

@@ -1,0 +1,131 @@
+"""Sums the books again, and compares: what is kept must be what was posted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dca_daemon.ledger.db import Database, rows
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must hold. `findings` names what does not, at most twenty of each."""
+
+    name: str
+    text: str
+    findings: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+
+_CHECKS: tuple[tuple[str, str, str], ...] = (
+    (
+        "entries-balance",
+        "every journal entry balances in every unit",
+        """SELECT 'entry ' || p.entry_id || ' is off by ' || sum(p.amount) || ' ' || a.unit
+             FROM posting p JOIN account a ON a.id = p.account_id
+            GROUP BY p.entry_id, a.unit HAVING sum(p.amount) <> 0 LIMIT 20""",
+    ),
+    (
+        "balances-kept",
+        "every account's balance and version are the sum and the number of its postings",
+        """SELECT a.name || ' keeps ' || a.balance || ', its postings come to ' || coalesce(s.total, 0)
+             FROM account a LEFT JOIN (SELECT account_id, sum(amount) AS total, count(*) AS n
+                                         FROM posting GROUP BY account_id) s ON s.account_id = a.id
+            WHERE a.balance <> coalesce(s.total, 0) OR a.version <> coalesce(s.n, 0) LIMIT 20""",
+    ),
+    (
+        "chains-unbroken",
+        "every posting continues the balance that the one before left",
+        """SELECT 'account ' || account_id || ' breaks at version ' || account_version
+             FROM (SELECT account_id, account_version, amount, balance_after,
+                          lag(balance_after, 1, 0::bigint) OVER w AS before,
+                          row_number() OVER w AS n
+                     FROM posting WINDOW w AS (PARTITION BY account_id ORDER BY account_version)) c
+            WHERE balance_after <> before + amount OR account_version <> n LIMIT 20""",
+    ),
+    (
+        "distributions-add-up",
+        "every cash-out's sats are somewhere: clients, commission and house add up to crypto_atoms",
+        """SELECT 'cash-out ' || d.cash_out_id || ' does not add up'
+             FROM distribution d JOIN cash_out c ON c.id = d.cash_out_id
+             LEFT JOIN (SELECT distribution_id, sum(sats) AS sats, sum(fiat_minor) AS minor
+                          FROM distribution_record GROUP BY distribution_id) r ON r.distribution_id = d.id
+            WHERE coalesce(r.sats, 0) + d.uncovered_sats + d.commission_sats <> c.crypto_atoms
+               OR coalesce(r.minor, 0) + d.uncovered_minor <> d.charge_minor
+               OR d.total_sats <> c.crypto_atoms LIMIT 20""",
+    ),
+    (
+        "distributed-once",
+        "every distributed cash-out has its distribution, and no other has one",
+        """SELECT 'cash-out ' || c.id || ' is ' || c.state
+                  || CASE WHEN d.id IS NULL THEN ' without' ELSE ' with' END || ' a distribution'
+             FROM cash_out c LEFT JOIN distribution d ON d.cash_out_id = c.id
+            WHERE (c.state = 'distributed') <> (d.id IS NOT NULL) LIMIT 20""",
+    ),
+    (
+        "owed-is-payable",
+        "what each client is owed by its records is what the books owe it",
+        """SELECT 'client ' || c.id || ' is owed ' || coalesce(r.sats, 0) || ' sats by its records, '
+                  || (-coalesce(a.balance, 0)) || ' msat by the books'
+             FROM client c
+             LEFT JOIN account a ON a.client_id = c.id AND a.purpose = 'client-payable'
+             LEFT JOIN (SELECT client_id, sum(sats) AS sats FROM distribution_record
+                         WHERE state = 'owed' GROUP BY client_id) r ON r.client_id = c.id
+            WHERE coalesce(r.sats, 0) * 1000 <> -coalesce(a.balance, 0) LIMIT 20""",
+    ),
+    (
+        "in-flight-is-reserved",
+        "what is in flight is the sum of the payouts that are not ended",
+        """SELECT 'payouts reserve ' || p.sats || ' sats, in flight are ' || a.msat || ' msat'
+             FROM (SELECT coalesce(sum(amount_sats), 0) AS sats FROM payout
+                    WHERE state IN ('reserved', 'invoiced', 'submitted', 'unknown', 'held')) p,
+                  (SELECT coalesce(-sum(balance), 0) AS msat FROM account
+                    WHERE purpose = 'payouts-in-flight') a
+            WHERE p.sats * 1000 <> a.msat""",
+    ),
+    (
+        "payouts-add-up",
+        "every payout is the sum of its records, and they stand where it stands",
+        """SELECT 'payout ' || p.id || ' (' || p.state || ') of ' || p.amount_sats || ' sats has records of '
+                  || coalesce(sum(r.sats), 0)
+             FROM payout p LEFT JOIN payout_record pr ON pr.payout_id = p.id
+             LEFT JOIN distribution_record r ON r.id = pr.record_id
+            GROUP BY p.id HAVING coalesce(sum(r.sats), 0) <> p.amount_sats
+               OR bool_or(p.state = 'settled' AND r.state <> 'settled')
+               OR bool_or(p.state IN ('reserved', 'invoiced', 'submitted', 'unknown', 'held')
+                          AND r.state <> 'in-payout') LIMIT 20""",
+    ),
+    (
+        "settled-once",
+        "every settled record is in one settled payout, every reserved one in one that is under way",
+        """SELECT 'record ' || r.id || ' is ' || r.state || ' without the payout for it'
+             FROM distribution_record r
+            WHERE r.state IN ('settled', 'in-payout')
+              AND (SELECT count(*) FROM payout_record pr JOIN payout p ON p.id = pr.payout_id
+                    WHERE pr.record_id = r.id AND pr.active
+                      AND (p.state = 'settled') = (r.state = 'settled')) <> 1 LIMIT 20""",
+    ),
+    (
+        "nobody-below-zero",
+        "no client's fiat balance is negative",
+        """SELECT name || ' stands at ' || -balance FROM account
+            WHERE purpose = 'client-fiat' AND balance > 0 LIMIT 20""",
+    ),
+)
+
+
+async def verify(db: Database) -> list[Check]:
+    """Runs every check in one consistent snapshot of the books."""
+    async with db.transaction() as conn:
+        await conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return [await _check(conn, *check) for check in _CHECKS]
+
+
+async def _check(conn: AsyncConnection, name: str, text: str, sql: str) -> Check:
+    return Check(name, text, tuple(str(r[0]) for r in await rows(conn, sql)))

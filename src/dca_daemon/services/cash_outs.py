@@ -1,0 +1,307 @@
+"""Cash-outs as people look at them: the list, one explained to the last sat, and a preview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dca_daemon.domain.allocation import allocate_flow
+from dca_daemon.domain.cash_out import CashOutState, SourceRow, Verdict, classify, split_row
+from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
+from dca_daemon.ledger.db import Database, lock_pool, one, rows
+from dca_daemon.services.intake import IntakeConfig, flow_balances
+from dca_daemon.services.pools import pool
+
+
+@dataclass(frozen=True, slots=True)
+class CashOutSummary:
+    """A line of the list. Amounts as the source has them."""
+
+    cash_out_id: int
+    external_id: str
+    happened_at: datetime
+    device_id: str
+    machine_name: str | None
+    crypto_code: str
+    crypto_atoms: Decimal
+    fiat: Decimal
+    fiat_code: str
+    state: CashOutState
+    reason: str
+    reason_text: str
+    clients: int | None
+    client_sats: int | None
+    settled_sats: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShareView:
+    """What one client got of a cash-out, why, and where its payment stands."""
+
+    client_id: int
+    client: str
+    sats: int
+    fiat_minor: int
+    state: str
+    payout_id: str | None
+    payout_state: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SplitView:
+    """How a cash-out was, or would be, split. Sats; fiat in minor units."""
+
+    method: str
+    charge: str
+    currency: str
+    total_sats: int
+    principal_sats: int
+    commission_sats: int
+    clients_sats: int
+    uncovered_sats: int
+    house_sats: int
+    fiat_minor: int
+    charge_minor: int
+    clients_minor: int
+    uncovered_minor: int
+    house_minor: int
+
+    def __post_init__(self) -> None:
+        # Asserted when read back, as it was when written.
+        assert self.principal_sats + self.commission_sats == self.total_sats
+        assert self.clients_sats + self.uncovered_sats == self.principal_sats
+        assert self.clients_sats + self.house_sats == self.total_sats
+        assert self.clients_minor + self.house_minor == self.fiat_minor
+
+
+@dataclass(frozen=True, slots=True)
+class CashOutView:
+    """One cash-out, whole: the source's row, the split, the shares, and what happened when."""
+
+    summary: CashOutSummary
+    source_row: Mapping[str, Any]
+    split: SplitView | None
+    shares: tuple[ShareView, ...]
+    log: tuple[Mapping[str, Any], ...]
+
+
+_SUMMARY = """
+    SELECT c.id AS cash_out_id, c.external_id, c.happened_at, c.device_id,
+           coalesce(c.machine_name, m.name) AS machine_name, c.crypto_code, c.crypto_atoms, c.fiat, c.fiat_code,
+           c.state, c.reason, c.reason_text, d.client_count AS clients,
+           CASE WHEN d.id IS NOT NULL THEN d.principal_sats - d.uncovered_sats END AS client_sats,
+           CASE WHEN d.id IS NOT NULL THEN (
+               SELECT coalesce(sum(r.sats), 0)::bigint FROM distribution_record r
+                WHERE r.distribution_id = d.id AND r.state IN ('settled', 'nothing')) END AS settled_sats
+      FROM cash_out c
+      LEFT JOIN machine m ON m.device_id = c.device_id
+      LEFT JOIN distribution d ON d.cash_out_id = c.id
+"""
+
+
+def _summary(found: Any) -> CashOutSummary:
+    values = dict(found._mapping)
+    values["state"] = CashOutState(values["state"])
+    return CashOutSummary(**values)
+
+
+async def list_all(
+    db: Database,
+    *,
+    states: tuple[str, ...] = (),
+    device: str | None = None,
+    coin: str | None = None,
+    limit: int = 50,
+) -> list[CashOutSummary]:
+    """The newest cash-outs first."""
+    async with db.transaction() as conn:
+        found = await rows(
+            conn,
+            f"""{_SUMMARY}
+                WHERE (cardinality(CAST(:states AS text[])) = 0 OR c.state = ANY(:states))
+                  AND (CAST(:device AS text) IS NULL OR starts_with(c.device_id, :device)
+                       OR c.machine_name = :device)
+                  AND (CAST(:coin AS text) IS NULL OR c.crypto_code = :coin)
+                ORDER BY c.happened_at DESC, c.id DESC LIMIT :limit""",
+            states=list(states),
+            device=device,
+            coin=coin,
+            limit=limit,
+        )
+        return [_summary(r) for r in found]
+
+
+async def find(conn: AsyncConnection, reference: str) -> int:
+    """The id of the cash-out that a person named by our id, or by Lamassu's (or its beginning).
+
+    Raises `NotFoundError`, and `ConflictError` where several begin so.
+    """
+    text = reference.strip().lower()
+    found = await rows(
+        conn,
+        """SELECT id FROM cash_out
+            WHERE id::text = :text OR external_id = :text
+               OR (length(:text) >= 6 AND starts_with(external_id, :text)) LIMIT 2""",
+        text=text,
+    )
+    if not found:
+        raise NotFoundError(f"there is no cash-out {reference!r}", remedy="see: dca-daemon cash-out list")
+    if len(found) > 1:
+        raise ConflictError(f"several cash-outs begin with {reference!r}: give more of the id")
+    return int(found[0].id)
+
+
+async def show(db: Database, reference: str) -> CashOutView:
+    """One cash-out, whole."""
+    async with db.transaction() as conn:
+        cash_out_id = await find(conn, reference)
+        summary = _summary(await one(conn, f"{_SUMMARY} WHERE c.id = :id", id=cash_out_id))
+        source_row = dict((await one(conn, "SELECT * FROM cash_out WHERE id = :id", id=cash_out_id))._mapping)
+        distribution = await one(
+            conn,
+            """SELECT d.*, p.currency FROM distribution d JOIN pool p ON p.id = d.pool_id
+                WHERE d.cash_out_id = :id""",
+            id=cash_out_id,
+        )
+        shares = await _shares(conn, distribution.id) if distribution is not None else []
+        return CashOutView(
+            summary=summary,
+            source_row=source_row,
+            split=_split_view(distribution, shares) if distribution is not None else None,
+            shares=tuple(shares),
+            log=tuple(await _log(conn, cash_out_id)),
+        )
+
+
+def _split_view(d: Any, shares: list[ShareView]) -> SplitView:
+    clients_sats = sum(s.sats for s in shares)
+    clients_minor = sum(s.fiat_minor for s in shares)
+    return SplitView(
+        method=d.split_method,
+        charge=d.charge,
+        currency=d.currency,
+        total_sats=d.total_sats,
+        principal_sats=d.principal_sats,
+        commission_sats=d.commission_sats,
+        clients_sats=clients_sats,
+        uncovered_sats=d.uncovered_sats,
+        house_sats=d.commission_sats + d.uncovered_sats,
+        fiat_minor=d.fiat_minor,
+        charge_minor=d.charge_minor,
+        clients_minor=clients_minor,
+        uncovered_minor=d.uncovered_minor,
+        house_minor=d.fiat_minor - clients_minor,
+    )
+
+
+async def _shares(conn: AsyncConnection, distribution_id: int) -> list[ShareView]:
+    found = await rows(
+        conn,
+        """SELECT r.client_id, c.name AS client, r.sats, r.fiat_minor, r.state,
+                  CAST(p.id AS text) AS payout_id, p.state AS payout_state
+             FROM distribution_record r JOIN client c ON c.id = r.client_id
+             LEFT JOIN payout_record pr ON pr.record_id = r.id AND pr.active
+             LEFT JOIN payout p ON p.id = pr.payout_id
+            WHERE r.distribution_id = :id ORDER BY r.client_id""",
+        id=distribution_id,
+    )
+    return [ShareView(**r._mapping) for r in found]
+
+
+async def _log(conn: AsyncConnection, cash_out_id: int) -> list[Mapping[str, Any]]:
+    """The processing log, with the steps of the payouts that pay its records."""
+    found = await rows(
+        conn,
+        """SELECT at, event, detail, NULL AS payout_id FROM cash_out_log WHERE cash_out_id = :id
+           UNION ALL
+           SELECT l.at, 'payout ' || l.event, l.detail, CAST(l.payout_id AS text)
+             FROM payout_log l
+            WHERE l.payout_id IN (SELECT pr.payout_id FROM payout_record pr
+                                    JOIN distribution_record r ON r.id = pr.record_id
+                                    JOIN distribution d ON d.id = r.distribution_id
+                                   WHERE d.cash_out_id = :id)
+           ORDER BY at, payout_id NULLS FIRST""",
+        id=cash_out_id,
+    )
+    return [dict(r._mapping) for r in found]
+
+
+async def preview(db: Database, config: IntakeConfig, reference: str) -> tuple[SplitView, list[ShareView]]:
+    """How a cash-out that is not distributed would be shared now, by the same rules. Writes nothing.
+
+    Raises `InputError` with the reason when it can't be distributed.
+    """
+    async with db.transaction() as conn:
+        row = await one(conn, "SELECT * FROM cash_out WHERE id = :id", id=await find(conn, reference))
+        if row.state == CashOutState.DISTRIBUTED:
+            raise ConflictError(
+                f"cash-out {row.id} is distributed already", remedy=f"see: dca-daemon cash-out show {row.id}"
+            )
+        where = await pool(conn, row.pool_id)
+        source_row = _source_row(row)
+        verdict = classify(source_row, config.coins)
+        if verdict.verdict is Verdict.IGNORED:
+            raise InputError(f"cash-out {row.id} is left out: {verdict.text}")
+        parts, fiat_minor = split_row(
+            source_row, pool_currency=where.currency, method=config.split_method, charge=config.charge
+        )
+        await lock_pool(conn, where.pool_id)
+        allocation = allocate_flow(
+            parts.principal_sats, parts.charge_minor, await flow_balances(conn, where.pool_id)
+        )
+        names = {r.id: r.name for r in await rows(conn, "SELECT id, name FROM client")}
+    clients_sats = sum(s.sats for s in allocation.shares)
+    clients_minor = sum(s.fiat_minor for s in allocation.shares)
+    view = SplitView(
+        method=config.split_method,
+        charge=config.charge,
+        currency=where.currency,
+        total_sats=parts.total_sats,
+        principal_sats=parts.principal_sats,
+        commission_sats=parts.commission_sats,
+        clients_sats=clients_sats,
+        uncovered_sats=allocation.house_sats,
+        house_sats=parts.total_sats - clients_sats,
+        fiat_minor=fiat_minor,
+        charge_minor=parts.charge_minor,
+        clients_minor=clients_minor,
+        uncovered_minor=allocation.house_minor,
+        house_minor=fiat_minor - clients_minor,
+    )
+    shares = [
+        ShareView(s.client_id, names[s.client_id], s.sats, s.fiat_minor, "preview", None, None)
+        for s in allocation.shares
+    ]
+    return view, shares
+
+
+def _source_row(row: Any) -> SourceRow:
+    return SourceRow(
+        source=row.source,
+        external_id=row.external_id,
+        device_id=row.device_id,
+        machine_name=row.machine_name,
+        crypto_code=row.crypto_code,
+        crypto_atoms=row.crypto_atoms,
+        fiat=row.fiat,
+        fiat_code=row.fiat_code,
+        status=row.source_status,
+        dispense=row.dispense,
+        dispense_confirmed=row.dispense_confirmed,
+        redeem=row.redeem,
+        error=row.error,
+        error_code=row.error_code,
+        created=row.created_at,
+        confirmed_at=row.confirmed_at,
+        commission_percentage=row.commission_percentage,
+        discount=row.discount,
+        raw_ticker_price=row.raw_ticker_price,
+        fixed_fee=row.fixed_fee,
+        tx_version=0,
+        dispensed_at=row.happened_at,
+    )

@@ -1,0 +1,49 @@
+"""How things stand, in a few cheap queries: for /status, the metrics and the overview."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dca_daemon.ledger.db import Database, one, rows
+
+
+@dataclass(frozen=True, slots=True)
+class BooksStatus:
+    """Counts by state and sums in sats."""
+
+    cash_outs: dict[str, int]
+    payouts: dict[str, int]
+    duplicates: int
+    owed_sats: int
+    in_payout_sats: int
+    settled_sats: int
+    held_sats: int
+    oldest_open_payout_seconds: int | None
+
+
+async def status(db: Database) -> BooksStatus:
+    """Reads the counts. Raises `DatabaseError`."""
+    async with db.transaction() as conn:
+        cash_outs = await rows(conn, "SELECT state, count(*) AS n FROM cash_out GROUP BY state ORDER BY state")
+        payouts = await rows(
+            conn,
+            """SELECT state, count(*) AS n, sum(amount_sats) AS sats FROM payout GROUP BY state ORDER BY state""",
+        )
+        more = await one(
+            conn,
+            """SELECT (SELECT coalesce(sum(duplicates), 0) FROM cash_out WHERE duplicates > 0) AS duplicates,
+                      (SELECT coalesce(sum(sats), 0) FROM distribution_record WHERE state = 'owed') AS owed,
+                      (SELECT CAST(extract(epoch FROM now() - min(created_at)) AS bigint) FROM payout
+                        WHERE state IN ('reserved', 'invoiced', 'submitted', 'unknown')) AS oldest""",
+        )
+    sats = {r.state: int(r.sats) for r in payouts}
+    return BooksStatus(
+        cash_outs={r.state: r.n for r in cash_outs},
+        payouts={r.state: r.n for r in payouts},
+        duplicates=int(more.duplicates),
+        owed_sats=int(more.owed),
+        in_payout_sats=sum(sats.get(s, 0) for s in ("reserved", "invoiced", "submitted", "unknown")),
+        settled_sats=sats.get("settled", 0),
+        held_sats=sats.get("held", 0),
+        oldest_open_payout_seconds=more.oldest,
+    )
