@@ -68,6 +68,15 @@ async def test_a_fault_stops_the_others_and_is_raised(logged: Lines) -> None:
     assert failed["service"] == "scanner" and failed["code"] == "source" and "exception" not in failed
 
 
+async def test_a_fault_within_a_services_own_group_keeps_its_sentence(logged: Lines) -> None:
+    async def fails() -> None:
+        raise ExceptionGroup("tasks", [ExceptionGroup("inner", [SourceError("not Lamassu's")])])
+
+    with pytest.raises(SourceError, match="not Lamassu's"):
+        await supervise({"scanner": fails}, asyncio.Event(), 1)
+    assert ("service.failed", "scanner") in events(logged)
+
+
 async def test_a_bug_is_logged_with_its_traceback(logged: Lines) -> None:
     async def crashes() -> None:
         raise KeyError("x")

@@ -21,13 +21,15 @@ from dca_daemon.runtime.settings_base import Section
 from dca_daemon.runtime.settings_model import (
     SECTIONS,
     DatabaseSettings,
-    HttpSettings,
-    IntakeSettings,
     LamassuSettings,
     LnbitsSettings,
+    PoolSettings,
+)
+from dca_daemon.runtime.settings_model_daemon import (
+    HttpSettings,
+    IntakeSettings,
     LogSettings,
     PayoutsSettings,
-    PoolSettings,
     SecuritySettings,
 )
 from dca_daemon.runtime.settings_sources import ENV_PREFIX, Raw, Source, find_config, gather, read_toml

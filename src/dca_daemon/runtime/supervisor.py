@@ -39,13 +39,14 @@ async def supervise(services: Mapping[str, Service], stop: asyncio.Event, grace_
                 log.warning("service.cancelled", service=name)
                 raise
             # Nobody cancelled the service itself: something within it was, and was not caught.
-            fault = DcaError(f"the service {name} ended by a cancellation within it", code="service-ended")
-            _log_fault(name, fault)
-            faults.append(fault)
+            ended = DcaError(f"the service {name} ended by a cancellation within it", code="service-ended")
+            _log_fault(name, ended)
+            faults.append(ended)
             stop.set()
         except Exception as error:  # noqa: BLE001 - whatever it is, it must stop the others and be raised
-            _log_fault(name, error)
-            faults.append(error)
+            fault = _single(error)
+            _log_fault(name, fault)
+            faults.append(fault)
             stop.set()
         else:
             log.info("service.stopped", service=name)
@@ -58,6 +59,13 @@ async def supervise(services: Mapping[str, Service], stop: asyncio.Event, grace_
             task.cancel()
     if faults:
         raise faults[0]
+
+
+def _single(error: Exception) -> Exception:
+    """The one error within a service's own TaskGroup, so that its sentence is not hidden by the group."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _log_fault(name: str, error: Exception) -> None:

@@ -1,0 +1,126 @@
+"""The settings of the daemon itself: how it pays, books, encrypts, answers and logs."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
+
+from dca_daemon.domain.money import MAX_SATS
+from dca_daemon.runtime.settings_base import Int, Seconds, Section, Words, is_loopback, secret_file
+
+
+class PayoutsSettings(Section):
+    """How clients are paid."""
+
+    section_name: ClassVar[str] = "payouts"
+    enabled: bool = Field(default=True, description="`false`: book everything, pay nothing.")
+    concurrency: Int = Field(
+        default=4, ge=1, le=16, description="Payouts under way at once; LNbits gains nothing above 4."
+    )
+    invoice_expiry_seconds: Int = Field(
+        default=604_800, ge=86_400, le=31_536_000, description="Life of an invoice (a day or more)."
+    )
+    max_payout_sats: Int = Field(
+        default=10_000_000, ge=1, le=MAX_SATS, description="Largest single payment (LNbits: 10,000,000)."
+    )
+    lookup_after_timeout_seconds: Seconds = Field(
+        default=90,
+        ge=30,
+        le=3600,
+        description="How long after a pay request without an answer its absence in LNbits' records counts.",
+    )
+    trust_external_failures: bool = Field(
+        default=False,
+        description="Whether a payment to elsewhere that LNbits calls failed is taken for failed; "
+        "`false`: it waits for a person.",
+    )
+    allow_private_lnurl: bool = Field(
+        default=False, description="Whether Lightning addresses may lead to private or loopback addresses."
+    )
+    wallet_reserve_sats: Int = Field(
+        default=0, ge=0, le=MAX_SATS, description="Balance of the source wallet that payouts never touch."
+    )
+
+
+class SecuritySettings(Section):
+    """Encryption of the receivers' invoice keys in our database."""
+
+    section_name: ClassVar[str] = "security"
+    encryption_keys: SecretStr = Field(
+        description="Fernet keys, one a line: the first encrypts, all decrypt (so keys can be rotated). "
+        "Make one: `openssl rand -base64 32 | tr '+/' '-_'`.",
+        examples=["one key a line, each of 44 characters"],
+    )
+    encryption_keys_file: Path | None = secret_file("security.encryption_keys")
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _keys_are_fernet_keys(cls, value: SecretStr) -> SecretStr:
+        lines = value.get_secret_value().split()
+        if not lines:
+            raise ValueError("must be one or more Fernet keys, one a line")
+        for number, line in enumerate(lines, 1):
+            try:
+                raw = base64.b64decode(line, altchars=b"-_", validate=True)
+            except binascii.Error:
+                raw = b""
+            if len(raw) != 32:
+                raise ValueError(f"line {number} is not a Fernet key (32 bytes in URL-safe base64)")
+        return value
+
+    @property
+    def fernet_keys(self) -> tuple[str, ...]:
+        """The keys in order: the first encrypts, all decrypt."""
+        return tuple(self.encryption_keys.get_secret_value().split())
+
+
+class IntakeSettings(Section):
+    """From a cash-out seen to a cash-out booked."""
+
+    section_name: ClassVar[str] = "intake"
+    batch_size: Int = Field(default=200, ge=1, le=10_000, description="Cash-outs booked in one transaction.")
+    queue_size: Int = Field(
+        default=2000, ge=1, le=100_000, description="Cash-outs read ahead of the books at most."
+    )
+
+
+class HttpSettings(Section):
+    """The daemon's own HTTP server: health, metrics, status."""
+
+    section_name: ClassVar[str] = "http"
+    allow_remote: bool = Field(
+        default=False, description="Allows a `host` that other computers can reach (there is no login)."
+    )
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
+    port: Int = Field(default=8017, ge=0, le=65_535, description="Port to listen on; 0: no HTTP server.")
+    allowed_hosts: Words = Field(
+        default=(),
+        description="Further names by which the server may be called (Host header), e.g. behind a proxy.",
+        examples=[["dca.example.com"]],
+    )
+
+    @field_validator("host")
+    @classmethod
+    def _host_is_loopback(cls, value: str, info: ValidationInfo) -> str:
+        if not info.data.get("allow_remote") and not is_loopback(value):
+            raise ValueError(
+                "must be a loopback address: who reaches it needs no login (or set http.allow_remote = true)"
+            )
+        return value
+
+
+class LogSettings(Section):
+    """What the daemon tells on stderr."""
+
+    section_name: ClassVar[str] = "log"
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level shown: `debug`, `info`, `warning` or `error`."
+    )
+    format: Literal["auto", "console", "json"] = Field(
+        default="auto",
+        description="`console` for people, `json` for machines, `auto`: console on a terminal, else json.",
+    )
