@@ -7,7 +7,8 @@ import json
 import logging
 import warnings
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -44,6 +45,12 @@ def test_a_json_line(logged: Lines) -> None:
         "amount_sats": 5,
         "names": ["a", "b"],
     }
+
+
+def test_times_are_iso_8601_and_amounts_are_exact(logged: Lines) -> None:
+    log.info("an.event", at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC), fiat=Decimal("1950.50"))
+    (line,) = logged()
+    assert (line["at"], line["fiat"]) == ("2026-01-02T03:04:00+00:00", "1950.50")
 
 
 def test_an_exception_is_one_field(logged: Lines) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Any
 
 MASK = "********"
@@ -65,6 +66,8 @@ def redact(value: Any) -> Any:
         return redact_text(value)
     if value is None or isinstance(value, bool | int | float):
         return value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
     if isinstance(value, Mapping):
         return {
             str(key): MASK if is_secret_key(str(key)) and item is not None else redact(item)
