@@ -1,0 +1,233 @@
+"""Looks at Lamassu's database the way an operator would want it looked at before trusting money to it.
+
+Every finding says what was looked at, whether it is well (True), wrong (False) or worth a look (None), and what
+to do. Operational faults become findings, never exceptions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+
+from dca_daemon.domain.errors import SourceError
+from dca_daemon.lamassu.columns import CASH_OUT_TXS
+from dca_daemon.lamassu.connection import SourceConfig, connect, guarded, patience_seconds, source_error
+from dca_daemon.lamassu.identifiers import quote_identifier
+from dca_daemon.lamassu.shape import Shape, read_shape
+from dca_daemon.lamassu.trigger import PROBE_PREFIX, inspect
+
+_OLDEST_SERVER = 90500
+_CLOCK_SECONDS = 5.0
+_QUEUE_FRACTION = 0.1
+_PROBE_SECONDS = 3.0
+_GRANTS = "see `dca-daemon lamassu grants --print`"
+_INSTALL = "run `dca-daemon lamassu install-trigger`; until then the scan finds cash-outs every few seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `ok` None is a warning. `remedy` is empty where there is nothing to do."""
+
+    name: str
+    ok: bool | None
+    text: str
+    remedy: str = ""
+
+
+async def check_source(config: SourceConfig) -> list[Finding]:
+    """All findings, the fundamental ones first. Where the database can't be reached there is only one."""
+    try:
+        conn = await connect(config)
+    except SourceError as exc:
+        return [Finding("reachable", False, exc.message, exc.remedy or "")]
+    async with conn:
+        findings = [Finding("reachable", True, f"connected to {config.place}")]
+        for name, look in (
+            ("server", _server),
+            ("columns", _columns),
+            ("rights", _excess_rights),
+            ("clock", _clock),
+            ("trigger", _trigger),
+            ("queue", _queue),
+            ("latest", _latest),
+        ):
+            findings += await _safely(config, name, conn, look)
+    return findings + await _listen(config)
+
+
+Look = Callable[[AsyncConnection, SourceConfig], Awaitable[list[Finding]]]
+
+
+async def _safely(config: SourceConfig, name: str, conn: AsyncConnection, look: Look) -> list[Finding]:
+    async def work() -> list[Finding]:
+        return await look(conn, config)
+
+    try:
+        return await guarded(conn, patience_seconds(config), work())
+    except (psycopg.Error, OSError, SourceError) as exc:
+        error = source_error(exc, config)
+        return [Finding(name, False, error.message, error.remedy or "")]
+
+
+async def _one(conn: AsyncConnection, query: str, parameters: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+    row = await (await conn.execute(query, parameters)).fetchone()
+    assert row is not None
+    return row
+
+
+async def _server(conn: AsyncConnection, config: SourceConfig) -> list[Finding]:
+    number, text, standby = await _one(
+        conn,
+        "SELECT pg_catalog.current_setting('server_version_num')::integer,"
+        " pg_catalog.current_setting('server_version'), pg_catalog.pg_is_in_recovery()",
+    )
+    recent = number >= _OLDEST_SERVER
+    return [
+        Finding("server", recent, f"PostgreSQL {text}", "" if recent else "9.5 is the oldest that is supported"),
+        Finding(
+            "standby", None, "it is a standby: LISTEN can't work there, and rows arrive late", "use the primary"
+        )
+        if standby
+        else Finding("standby", True, "it is the primary"),
+    ]
+
+
+async def _columns(conn: AsyncConnection, config: SourceConfig) -> list[Finding]:
+    shape = await read_shape(conn)
+    try:
+        shape.require()
+    except SourceError as exc:
+        return [Finding("columns", False, exc.message, exc.remedy or "")]
+    return [Finding("columns", True, "every needed column is there and can be read"), *_optional(shape)]
+
+
+def _optional(shape: Shape) -> list[Finding]:
+    fee = shape.has(CASH_OUT_TXS, "fixed_fee")
+    return [
+        Finding("actions", True, "the time of each dispense can be read")
+        if shape.has_actions
+        else Finding(
+            "actions", None, "cash_out_actions can't be read: times are when a cash-out was seen", _GRANTS
+        ),
+        Finding("devices", True, "the machines' names can be read")
+        if shape.has_devices
+        else Finding("devices", None, "devices can't be read: machines are shown by their ids", _GRANTS),
+        Finding(
+            "fixed-fee", True, f"this release of Lamassu has {'a' if fee else 'no'} fixed fee that we can read"
+        ),
+    ]
+
+
+async def _excess_rights(conn: AsyncConnection, config: SourceConfig) -> list[Finding]:
+    role, superuser = await _one(
+        conn, "SELECT rolname::text, rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
+    )
+    if superuser:
+        text = f"{role} is a superuser: it can read every key and write every table"
+        return [Finding("excess-rights", None, text, f"use a role of its own: {_GRANTS}")]
+    rows = await (await conn.execute(_READABLE_SQL)).fetchall()
+    excess = [f"read {table}" for (table,) in rows]
+    excess += [f"write {table}" for (table,) in await (await conn.execute(_WRITABLE_SQL)).fetchall()]
+    if excess:
+        remedy = f"revoke what is not needed; for what is, {_GRANTS}"
+        return [Finding("excess-rights", None, f"{role} can also {', '.join(excess)}", remedy)]
+    return [Finding("excess-rights", True, f"{role} has no right that it does not need")]
+
+
+_PRIVATE = "('customers', 'user_config', 'users', 'cash_in_txs')"
+_OURS = "('cash_out_txs', 'cash_out_actions')"
+_READABLE_SQL = f"""
+SELECT DISTINCT c.relname || CASE WHEN c.relname IN {_OURS} THEN '.' || a.attname ELSE '' END
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'
+JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p', 'v', 'm')
+  AND (c.relname IN {_PRIVATE}
+       OR c.relname IN {_OURS} AND a.attname IN ('to_address', 'phone', 'email', 'customer_id'))
+  AND pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')
+ORDER BY 1
+"""  # noqa: S608 - constants
+_WRITABLE_SQL = """
+SELECT c.relname::text
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'
+WHERE c.relkind IN ('r', 'p')
+  AND (pg_catalog.has_any_column_privilege(c.oid, 'INSERT, UPDATE')
+       OR pg_catalog.has_table_privilege(c.oid, 'DELETE, TRUNCATE'))
+ORDER BY 1
+"""
+
+
+async def _clock(conn: AsyncConnection, config: SourceConfig) -> list[Finding]:
+    before = datetime.now(UTC)
+    (theirs,) = await _one(conn, "SELECT pg_catalog.clock_timestamp()")
+    after = datetime.now(UTC)
+    # Their clock was read at some moment between our two readings: only what lies outside is a difference.
+    away = max((before - theirs).total_seconds(), (theirs - after).total_seconds(), 0.0)
+    if away > _CLOCK_SECONDS:
+        text = f"its clock and ours are {away:.0f} s apart"
+        return [Finding("clock", None, text, "set up time synchronisation on both machines")]
+    return [Finding("clock", True, "its clock and ours agree")]
+
+
+async def _trigger(conn: AsyncConnection, config: SourceConfig) -> list[Finding]:
+    status = await inspect(conn, config.channel)
+    if status.trouble is not None:
+        return [Finding("trigger", None, status.trouble, _INSTALL)]
+    return [Finding("trigger", True, f"the trigger is installed and notifies on {config.channel}")]
+
+
+async def _queue(conn: AsyncConnection, config: SourceConfig) -> list[Finding]:
+    """A full queue would make the COMMIT of a notifying transaction fail: the ATM's."""
+    if conn.info.server_version < 90600:
+        return []
+    (usage,) = await _one(conn, "SELECT pg_catalog.pg_notification_queue_usage()::numeric")
+    if usage > _QUEUE_FRACTION:
+        text = f"the queue of notifications is {usage:.0%} full"
+        return [
+            Finding("queue", False, text, "find the session that LISTENs inside a long transaction, and end it")
+        ]
+    return [Finding("queue", True, "the queue of notifications is empty" if not usage else "the queue is short")]
+
+
+async def _latest(conn: AsyncConnection, config: SourceConfig) -> list[Finding]:
+    (newest,) = await _one(
+        conn, "SELECT pg_catalog.max(created) FROM public.cash_out_txs WHERE pg_catalog.isfinite(created)"
+    )
+    if newest is None:
+        return [Finding("latest", None, "there is no cash-out yet", "is this the right database?")]
+    return [Finding("latest", True, f"the newest cash-out is of {newest:%Y-%m-%d %H:%M} UTC")]
+
+
+async def _listen(config: SourceConfig) -> list[Finding]:
+    deaf = "set lamassu.listen_dsn to a direct connection to the primary; until then the scan does the work"
+    try:
+        conn = await connect(config, listening=True)
+    except SourceError as exc:
+        return [Finding("listen", False, exc.message, exc.remedy or "")]
+    async with conn:
+        try:
+            heard = await guarded(conn, _PROBE_SECONDS * 2, _hears_itself(conn, config.channel))
+        except (psycopg.Error, OSError) as exc:
+            return [Finding("listen", None, f"LISTEN fails: {source_error(exc, config).message}", deaf)]
+    if not heard:
+        return [Finding("listen", None, "LISTEN is deaf: our own notification did not come back", deaf)]
+    return [Finding("listen", True, "notifications get through")]
+
+
+async def _hears_itself(conn: AsyncConnection, channel: str) -> bool:
+    token = f"{PROBE_PREFIX}check-{id(conn):x}"
+    await conn.execute(f"LISTEN {quote_identifier(channel)}")
+    await conn.execute("SELECT pg_catalog.pg_notify(%s, %s)", (channel, token))
+    end = asyncio.get_running_loop().time() + _PROBE_SECONDS
+    while (left := end - asyncio.get_running_loop().time()) > 0:
+        async for notify in conn.notifies(timeout=left, stop_after=1):
+            if notify.payload == token:
+                return True
+    return False
