@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 from dca_daemon.domain.errors import DatabaseError
 from dca_daemon.ledger.db import Database, first_line
 
+SCHEMA_CODE = "database-schema"
 _LOCK_KEY = 0x0DCA_0000_0001
 
 
@@ -101,4 +102,5 @@ async def check_revision(db: Database) -> None:
         raise DatabaseError(
             f"the database is {state}, this program needs revision {found.wanted}",
             remedy="run: dca-daemon db upgrade",
+            code=SCHEMA_CODE,
         )

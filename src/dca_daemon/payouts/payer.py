@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -56,7 +57,7 @@ class PayerConfig:
     concurrency: int = 4
     invoice_expiry_seconds: int = 604_800
     max_payout_sats: int = 10_000_000
-    lookup_after_timeout_seconds: int = 90
+    lookup_after_timeout_seconds: float = 90
     trust_external_failures: bool = False
     wallet_reserve_sats: int = 0
     idle_poll_seconds: float = 5.0
@@ -86,18 +87,20 @@ class Payer:
         self.funds = SourceFunds(wallet, reserve_sats=config.wallet_reserve_sats)
         self._wake = asyncio.Event()
         self._outages = 0  # failed attempts in a row to reach LNbits; while > 0 nothing is started
+        self.outage: str | None = None  # what keeps us from reaching LNbits
         self._busy: set[str] = set()  # what a task of ours is at: payout ids, and `client:<id>` while reserving
 
     def wake(self) -> None:
         """Something became owed: look at once."""
         self._wake.set()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Works until `stop` is set, then finishes the steps at hand."""
+    async def run(self, stop: asyncio.Event, beat: Callable[[], None] = lambda: None) -> None:
+        """Works until `stop` is set, then finishes the steps at hand. `beat` is called at each look."""
         async with asyncio.TaskGroup() as tasks:
             stopper = tasks.create_task(self._wake_on(stop))
             while not stop.is_set():
                 self._wake.clear()
+                beat()
                 try:
                     if self._outages and not await self._reachable_again():
                         await self._pause(min(_OUTAGE_INTERVAL_MAX_SECONDS, 0.5 * 2**self._outages))
@@ -125,13 +128,13 @@ class Payer:
             self._outages += 1
             return False
         log.info("lnbits.back")
-        self._outages = 0
+        self._outages, self.outage = 0, None
         return True
 
     def _lost(self, error: WalletError) -> None:
         if not self._outages:
             log.error("lnbits.lost", error=str(error))
-        self._outages = max(1, self._outages)
+        self._outages, self.outage = max(1, self._outages), str(error)
 
     async def _wake_on(self, stop: asyncio.Event) -> None:
         await stop.wait()

@@ -7,6 +7,7 @@ next scan reads the same rows again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 
 from dca_daemon.domain.cash_out import SourceRow
@@ -20,7 +21,7 @@ class CashOutQueue:
 
     def __init__(self, maxsize: int) -> None:
         self._queue: asyncio.Queue[SourceRow] = asyncio.Queue(maxsize)
-        self._pending: set[_Key] = set()
+        self._pending: dict[_Key, float] = {}  # since when, by a monotonic clock
 
     @property
     def size(self) -> int:
@@ -39,11 +40,11 @@ class CashOutQueue:
             key = _key(row)
             if key in self._pending:
                 continue
-            self._pending.add(key)
+            self._pending[key] = time.monotonic()
             try:
                 await self._queue.put(row)
             except asyncio.CancelledError:
-                self._pending.discard(key)
+                self._pending.pop(key, None)
                 raise
             added += 1
         return added
@@ -59,7 +60,12 @@ class CashOutQueue:
 
     def done(self, rows: Iterable[SourceRow]) -> None:
         """The rows are booked, or given up until the next scan: they may be put again."""
-        self._pending.difference_update(_key(row) for row in rows)
+        for row in rows:
+            self._pending.pop(_key(row), None)
+
+    def age_seconds(self, row: SourceRow) -> float:
+        """How long ago a pending row was put."""
+        return time.monotonic() - self._pending.get(_key(row), time.monotonic())
 
 
 def _key(row: SourceRow) -> _Key:

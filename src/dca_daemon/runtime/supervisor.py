@@ -16,7 +16,7 @@ from dca_daemon.domain.errors import DcaError
 
 log = structlog.get_logger()
 
-Service = Callable[[], Awaitable[None]]
+Service = Callable[[], Awaitable[object]]
 
 
 async def supervise(services: Mapping[str, Service], stop: asyncio.Event, grace_seconds: float) -> None:

@@ -242,6 +242,19 @@ async def set_destination(
     return await show(db, str(await db.run(work)))
 
 
+async def check_keys(db: Database, keys: KeyRing) -> int:
+    """Opens every stored invoice key; how many there are. Raises `ConfigError` when one can't be opened."""
+    async with db.transaction() as conn:
+        sealed = await rows(
+            conn,
+            """SELECT d.invoice_key_encrypted AS sealed FROM client c JOIN destination d ON d.id = c.destination_id
+                WHERE d.invoice_key_encrypted IS NOT NULL""",
+        )
+    for r in sealed:
+        keys.decrypt(bytes(r.sealed))
+    return len(sealed)
+
+
 async def rotate_keys(db: Database, keys: KeyRing, *, actor: str) -> int:
     """Encrypts every stored invoice key with the first key of the key ring; how many there were."""
 

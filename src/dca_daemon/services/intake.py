@@ -35,6 +35,8 @@ from dca_daemon.services.pools import Pool, pools_of_machines
 log = structlog.get_logger()
 
 ACTOR = "daemon"
+# What the books themselves refuse. That our database is away is a `DatabaseError`, and passes through.
+_REFUSALS = (DBAPIError, BooksError, InputError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Intake:
         """
         try:
             result = await self._db.run(lambda conn: self.book(conn, batch))
-        except (DBAPIError, BooksError) as error:
+        except _REFUSALS as error:
             log.error("intake.batch-refused", rows=len(batch), error=_why(error))
             result = IntakeResult()
             for row in batch:
@@ -87,7 +89,7 @@ class Intake:
     async def _process_alone(self, row: SourceRow) -> IntakeResult:
         try:
             return await self._db.run(lambda conn: self.book(conn, [row]))
-        except (DBAPIError, BooksError) as error:
+        except _REFUSALS as error:
             reason = _why(error)
             log.error("cash-out.refused", external_id=row.external_id, reason=reason)
             return await self._db.run(lambda conn: self.book(conn, [row], refused=reason))

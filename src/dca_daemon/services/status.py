@@ -18,7 +18,7 @@ class BooksStatus:
     in_payout_sats: int
     settled_sats: int
     held_sats: int
-    oldest_open_payout_seconds: int | None
+    oldest_owed_seconds: int | None  # of records that no payout has taken up yet
 
 
 async def status(db: Database) -> BooksStatus:
@@ -33,8 +33,9 @@ async def status(db: Database) -> BooksStatus:
             conn,
             """SELECT (SELECT coalesce(sum(duplicates), 0) FROM cash_out WHERE duplicates > 0) AS duplicates,
                       (SELECT coalesce(sum(sats), 0) FROM distribution_record WHERE state = 'owed') AS owed,
-                      (SELECT CAST(extract(epoch FROM now() - min(created_at)) AS bigint) FROM payout
-                        WHERE state IN ('reserved', 'invoiced', 'submitted', 'unknown')) AS oldest""",
+                      (SELECT CAST(extract(epoch FROM now() - min(d.booked_at)) AS bigint)
+                         FROM distribution_record r JOIN distribution d ON d.id = r.distribution_id
+                        WHERE r.state = 'owed') AS oldest""",
         )
     sats = {r.state: int(r.sats) for r in payouts}
     return BooksStatus(
@@ -45,5 +46,5 @@ async def status(db: Database) -> BooksStatus:
         in_payout_sats=sum(sats.get(s, 0) for s in ("reserved", "invoiced", "submitted", "unknown")),
         settled_sats=sats.get("settled", 0),
         held_sats=sats.get("held", 0),
-        oldest_open_payout_seconds=more.oldest,
+        oldest_owed_seconds=more.oldest,
     )

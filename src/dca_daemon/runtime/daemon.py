@@ -1,0 +1,194 @@
+"""`dca-daemon run`: everything together, for years.
+
+    http, watchdog ─────────────────────────────── from the start, also on standby
+    wait for the lock ─► leader, listener, scanner, intake, payer ─► lock lost? wait for it again
+
+What the daemon needs may be away for any time, in any order: each service waits for what it needs by itself.
+Only what waiting can't mend (settings, the schema, the encryption key) ends it, at once, with a clear line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import structlog
+
+from dca_daemon.domain.cash_out import SourceRow
+from dca_daemon.domain.errors import DatabaseError, SourceError
+from dca_daemon.lamassu.listener import Listener
+from dca_daemon.lamassu.scanner import Scanner
+from dca_daemon.lamassu.source import LamassuSource, RowDigest
+from dca_daemon.ledger import migrate
+from dca_daemon.payouts.payer import Payer
+from dca_daemon.runtime import sdnotify, wiring
+from dca_daemon.runtime.booker import SILENT_SECONDS, Booker
+from dca_daemon.runtime.health import HealthServer, health_app
+from dca_daemon.runtime.heartbeats import Heartbeats
+from dca_daemon.runtime.leader import LeaderLock
+from dca_daemon.runtime.logging import count_events_with
+from dca_daemon.runtime.service_queue import CashOutQueue
+from dca_daemon.runtime.settings import Settings
+from dca_daemon.runtime.status_board import StatusBoard
+from dca_daemon.runtime.supervisor import Service, stop_on_signals, supervise
+from dca_daemon.runtime.tasks import follow, pause, until_stopped
+from dca_daemon.services import baseline, clients, pools
+from dca_daemon.services.intake import Intake
+
+log = structlog.get_logger()
+
+LEADER_LOCK_KEY = 0x0DCA_0000_0003
+_GRACE_SECONDS = 8.0
+_RETRY_SECONDS = 2.0
+
+
+async def run_daemon(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT. Raises `DcaError` for what waiting can't mend."""
+    settings.require("database", "pool", "lamassu", "lnbits", "payouts", "security", "intake", "http")
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    await Daemon(settings).run(stop)
+
+
+class Daemon:
+    """The parts of one daemon, built from the settings; `run` starts them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._db = wiring.open_database(settings)
+        self._wallet = wiring.wallet(settings)
+        self._keys = wiring.key_ring(settings)
+        source_config = wiring.source_config(settings)
+        self._source = LamassuSource(source_config)
+        self._queue = CashOutQueue(settings.intake.queue_size)
+        self._payer = Payer(self._db, self._wallet, self._keys, wiring.payer_config(settings))
+        self._listener = Listener(source_config, self._on_ids, self._on_connected)
+        self._scanner = Scanner(
+            self._source,
+            self._outdated,
+            self._queue_rows,
+            lambda: self._listener.listening,
+            wiring.scan_config(settings),
+        )
+        self._lock = LeaderLock(settings.database.dsn, LEADER_LOCK_KEY)
+        self._heartbeats = Heartbeats()
+        self.board = StatusBoard(
+            self._db, self._listener, self._scanner, self._queue, self._payer, self._lock, settings
+        )
+        self._booker = Booker(
+            self._queue,
+            Intake(self._db, wiring.intake_config(settings)),
+            self._payer.wake,
+            self._heartbeats,
+            self.board.metrics,
+            batch_size=settings.intake.batch_size,
+        )
+
+    def _on_ids(self, ids: list[str]) -> None:
+        self._scanner.notify(ids)
+
+    def _on_connected(self) -> None:
+        self._scanner.wake(sweep=True)
+
+    async def _outdated(self, digests: Sequence[RowDigest]) -> list[str]:
+        return await baseline.outdated(self._db, digests)
+
+    async def _queue_rows(self, rows: list[SourceRow]) -> None:
+        await self._queue.put(rows)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Runs until `stop` is set."""
+        count_events_with(self.board.metrics.count_event)
+        services: dict[str, Service] = {
+            "active": lambda: self._active(stop),
+            "watchdog": lambda: sdnotify.run_watchdog(self._heartbeats.fresh, stop),
+        }
+        server = self._health_server()
+        if server is not None:
+            port = server.bind()
+            log.info("http.listening", host=self._settings.http.host, port=port)
+            services["http"] = lambda: server.run(stop)
+        sdnotify.ready("started")
+        try:
+            await supervise(services, stop, _GRACE_SECONDS + 2)
+        finally:
+            sdnotify.stopping()
+            count_events_with(None)
+            await self._close()
+            log.info("daemon.stopped")
+
+    def _health_server(self) -> HealthServer | None:
+        http = self._settings.http
+        if http.port == 0:
+            return None
+        app = health_app(
+            heartbeats=self._heartbeats,
+            readiness=self.board.readiness,
+            metrics=self.board.render_metrics,
+            status=self.board.status,
+            allowed_hosts=[http.host, *http.allowed_hosts],
+        )
+        return HealthServer(app, http.host, http.port)
+
+    async def _close(self) -> None:
+        for close in (self._lock.close, self._source.close, self._wallet.close, self._db.close):
+            await close()
+
+    async def _active(self, stop: asyncio.Event) -> None:
+        """Takes the lock, works, and after a loss of the lock stands by again."""
+        while not stop.is_set():
+            if not await until_stopped(stop, self._lock.wait_until_leader()):
+                return
+            session = asyncio.Event()
+            follower = asyncio.create_task(follow(stop, session))
+            try:
+                await self._prepare(session)
+                await supervise(self._services(session), session, _GRACE_SECONDS)
+            except DatabaseError as error:
+                if error.code == migrate.SCHEMA_CODE:
+                    raise
+                log.warning("daemon.standing-by", reason=str(error))
+            finally:
+                follower.cancel()
+                for name in ("intake", "payer"):
+                    self._heartbeats.unregister(name)
+                await self._lock.close()
+            await pause(stop, _RETRY_SECONDS)
+
+    async def _prepare(self, session: asyncio.Event) -> None:
+        """What must be right before anything is booked or paid."""
+        await migrate.check_revision(self._db)
+        pool = self._settings.pool
+        await pools.ensure_default_pool(self._db, name=pool.name, currency=pool.currency)
+        await clients.check_keys(self._db, self._keys)
+        log.info("daemon.active", payouts_enabled=self._settings.payouts.enabled)
+
+    def _services(self, session: asyncio.Event) -> dict[str, Service]:
+        services: dict[str, Service] = {
+            "leader": lambda: until_stopped(session, self._lock.watch()),
+            "listener": lambda: until_stopped(session, self._listener.run()),
+            "scanner": lambda: until_stopped(session, self._scan()),
+            "intake": lambda: self._booker.run(session),
+        }
+        if self._settings.payouts.enabled:
+            services["payer"] = lambda: self._pay(session)
+        return services
+
+    async def _scan(self) -> None:
+        """The baseline comes first: without it, history would look new."""
+        delay_seconds = 1.0
+        while True:
+            try:
+                found = await baseline.ensure(self._db, self._source, actor="daemon")
+                break
+            except (SourceError, DatabaseError) as error:
+                log.warning("baseline.waits", error=str(error))
+                await asyncio.sleep(delay_seconds * random.uniform(0.75, 1.0))  # noqa: S311 - jitter
+                delay_seconds = min(5.0, delay_seconds * 2)
+        self.board.baseline_at = found.at
+        await self._scanner.run()
+
+    async def _pay(self, session: asyncio.Event) -> None:
+        self._heartbeats.register("payer", SILENT_SECONDS)
+        await self._payer.run(session, lambda: self._heartbeats.beat("payer"))

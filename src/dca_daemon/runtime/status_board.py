@@ -1,0 +1,138 @@
+"""What /readyz, /metrics and /status tell, gathered from the daemon's parts and the books."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from importlib.metadata import version
+
+from dca_daemon.domain.errors import DatabaseError
+from dca_daemon.lamassu.listener import Listener
+from dca_daemon.lamassu.scanner import Scanner
+from dca_daemon.ledger.db import Database
+from dca_daemon.payouts.payer import Payer
+from dca_daemon.runtime.health import Component, Readiness
+from dca_daemon.runtime.leader import LeaderLock
+from dca_daemon.runtime.metrics import Metrics, Snapshot
+from dca_daemon.runtime.service_queue import CashOutQueue
+from dca_daemon.runtime.settings import Settings
+from dca_daemon.services.status import BooksStatus, status
+
+VERSION = version("dca-daemon")
+_FRESH_SECONDS = 2.0
+
+
+class StatusBoard:
+    """Reads; changes nothing. The books are asked at most every two seconds, however often it is called."""
+
+    def __init__(
+        self,
+        db: Database,
+        listener: Listener,
+        scanner: Scanner,
+        queue: CashOutQueue,
+        payer: Payer,
+        lock: LeaderLock,
+        settings: Settings,
+    ) -> None:
+        self._db = db
+        self._listener = listener
+        self._scanner = scanner
+        self._queue = queue
+        self._payer = payer
+        self._lock = lock
+        self._settings = settings
+        self._books: BooksStatus | None = None
+        self._books_error: str | None = None
+        self._read_at = float("-inf")
+        self.baseline_at: datetime | None = None
+        self.metrics = Metrics(self._snapshot, version=VERSION)
+
+    async def _refresh(self) -> BooksStatus | None:
+        if time.monotonic() - self._read_at > _FRESH_SECONDS:
+            try:
+                self._books, self._books_error = await status(self._db), None
+            except DatabaseError as error:
+                self._books, self._books_error = None, str(error)
+            self._read_at = time.monotonic()
+        return self._books
+
+    def _snapshot(self) -> Snapshot:
+        books = self._books
+        return Snapshot(
+            cash_outs=books.cash_outs if books else {},
+            payouts=books.payouts if books else {},
+            owed_sats=books.owed_sats + books.in_payout_sats + books.held_sats if books else None,
+            oldest_owed_seconds=books.oldest_owed_seconds if books else None,
+            source_wallet_balance_sats=self._payer.funds.balance_sats,
+            listener_mode=self._listener.status.mode,
+            scan_lag_seconds=self._scanner.lag_seconds,
+            queue_length=self._queue.size,
+            leader=self._lock.is_leader,
+        )
+
+    async def render_metrics(self) -> bytes:
+        """For Prometheus."""
+        await self._refresh()
+        return self.metrics.render()
+
+    async def readiness(self) -> Readiness:
+        """Whether the job gets done, component by component."""
+        await self._refresh()
+        database = Component(self._books_error is None, self._books_error)
+        if not self._lock.is_leader:
+            return Readiness("standby", {"database": database})
+        return Readiness(
+            "active",
+            {
+                "database": database,
+                "lamassu": self._lamassu(),
+                "lnbits": Component(self._payer.outage is None, self._payer.outage),
+                "source_wallet": Component(
+                    not self._payer.funds.short,
+                    "the source wallet is short: payouts wait" if self._payer.funds.short else None,
+                ),
+                "payouts": Component(
+                    self._settings.payouts.enabled,
+                    None if self._settings.payouts.enabled else "payouts.enabled is false",
+                ),
+            },
+        )
+
+    def _lamassu(self) -> Component:
+        state = self._scanner.status
+        if state.last_error is not None:
+            return Component(False, state.last_error)
+        if state.last_scan_at is None:
+            return Component(False, "the first scan is not done yet")
+        return Component(True)
+
+    async def status(self) -> Mapping[str, object]:
+        """Everything in one look."""
+        books = await self._refresh()
+        listener, scanner = self._listener.status, self._scanner.status
+        return {
+            "version": VERSION,
+            "role": "active" if self._lock.is_leader else "standby",
+            "mode": listener.mode,
+            "mode_reason": listener.reason,
+            "mode_since": listener.since.isoformat(),
+            "last_notification_at": _iso(listener.last_notification_at),
+            "last_scan_at": _iso(scanner.last_scan_at),
+            "scan_lag_seconds": None if self._scanner.lag_seconds is None else round(self._scanner.lag_seconds, 1),
+            "last_error": scanner.last_error,
+            "baseline_at": _iso(self.baseline_at),
+            "queue_length": self._queue.size,
+            "payouts_enabled": self._settings.payouts.enabled,
+            "lnbits_error": self._payer.outage,
+            "source_wallet_balance_sats": self._payer.funds.balance_sats,
+            "source_wallet_short": self._payer.funds.short,
+            "books": asdict(books) if books else None,
+            "books_error": self._books_error,
+        }
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()

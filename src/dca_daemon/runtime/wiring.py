@@ -1,0 +1,81 @@
+"""From settings to the parts that the doors and the daemon use. The rooms below never see the settings."""
+
+from __future__ import annotations
+
+from dca_daemon.lamassu.connection import SourceConfig
+from dca_daemon.lamassu.scanner import ScanConfig
+from dca_daemon.ledger.db import Database
+from dca_daemon.payouts.cipher import KeyRing
+from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
+from dca_daemon.payouts.lnurl import LnurlConfig
+from dca_daemon.payouts.payer import PayerConfig
+from dca_daemon.runtime.settings import Settings
+from dca_daemon.services.intake import IntakeConfig
+
+
+def open_database(settings: Settings) -> Database:
+    """Our own database; it connects when it is first used."""
+    return Database(settings.database.sqlalchemy_url, pool_size=settings.database.pool_size)
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """What seals and opens invoice keys."""
+    return KeyRing("\n".join(settings.security.fernet_keys))
+
+
+def wallet(settings: Settings) -> LnbitsWallet:
+    """The source wallet on LNbits."""
+    lnbits, payouts = settings.lnbits, settings.payouts
+    return LnbitsWallet(
+        LnbitsConfig(
+            url=lnbits.url,
+            admin_key=lnbits.admin_key.get_secret_value(),
+            requests_per_minute=lnbits.requests_per_minute,
+            max_invoice_sats=payouts.max_payout_sats,
+            read_timeout_seconds=lnbits.timeout_seconds,
+            max_connections=payouts.concurrency,
+            lnurl=LnurlConfig(allow_private=payouts.allow_private_lnurl),
+        )
+    )
+
+
+def source_config(settings: Settings) -> SourceConfig:
+    """How to reach Lamassu's database."""
+    lamassu = settings.lamassu
+    return SourceConfig(
+        dsn=lamassu.dsn.get_secret_value(),
+        listen_dsn=lamassu.listen_dsn_or_dsn,
+        channel=lamassu.channel,
+        connect_timeout_seconds=lamassu.connect_timeout_seconds,
+        statement_timeout_seconds=lamassu.statement_timeout_seconds,
+    )
+
+
+def scan_config(settings: Settings) -> ScanConfig:
+    """How far back and how often Lamassu is read."""
+    lamassu = settings.lamassu
+    return ScanConfig(
+        window_days=lamassu.window_days,
+        scan_interval_seconds=lamassu.scan_interval_seconds,
+        poll_interval_seconds=lamassu.poll_interval_seconds,
+        sweep_interval_seconds=lamassu.sweep_interval_seconds,
+    )
+
+
+def intake_config(settings: Settings) -> IntakeConfig:
+    """How cash-outs are split."""
+    lamassu = settings.lamassu
+    return IntakeConfig(split_method=lamassu.split_method, charge=lamassu.charge, coins=lamassu.coins)
+
+
+def payer_config(settings: Settings) -> PayerConfig:
+    """How payouts are made."""
+    payouts = settings.payouts
+    return PayerConfig(
+        concurrency=payouts.concurrency,
+        invoice_expiry_seconds=payouts.invoice_expiry_seconds,
+        max_payout_sats=payouts.max_payout_sats,
+        lookup_after_timeout_seconds=payouts.lookup_after_timeout_seconds,
+        trust_external_failures=payouts.trust_external_failures,
+        wallet_reserve_sats=payouts.wallet_reserve_sats,
+    )
