@@ -7,7 +7,6 @@ that is already set up, which later starts copy.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -23,9 +22,11 @@ from pathlib import Path
 import httpx
 
 from dca_daemon.demo.lnbits_admin import LnbitsAdmin
+from dca_daemon.demo.lnbits_environment import is_installed, make_environment, mark_installed
 from dca_daemon.domain.errors import ConfigError, DcaError
 
-LOCK_FILE = Path(__file__).with_name("lnbits.lock")
+__all__ = ["SUPER_USER", "LnbitsServer", "install", "is_installed"]
+
 CHILD = Path(__file__).with_name("lnbits_child.py")
 SUPER_USER = "operator"
 START_ATTEMPTS = 3
@@ -54,55 +55,16 @@ def install(install_dir: Path) -> None:
     """Makes `install_dir` ready, unless it is. Raises `ConfigError` with one line that says why not."""
     if is_installed(install_dir):
         return
-    install_dir.mkdir(parents=True, exist_ok=True)
-    uv = _find_uv()
-    venv = install_dir / "venv"
-    _run_uv([uv, "venv", "--quiet", "--clear", "--python", _python_for_lnbits(), str(venv)])
-    python = str(venv / "bin" / "python")
-    _run_uv([uv, "pip", "sync", "--quiet", "--require-hashes", "--python", python, str(LOCK_FILE)])
+    try:
+        _install(install_dir)
+    except OSError as error:
+        raise ConfigError(f"LNbits can't be installed in {install_dir}: {error.strerror}") from error
+
+
+def _install(install_dir: Path) -> None:
+    make_environment(install_dir)
     _make_template(install_dir)
-    (install_dir / ".installed").write_text(_lock_digest(), encoding="utf-8")
-
-
-def is_installed(install_dir: Path) -> bool:
-    """Whether `install` finished there with the lock file that we have now."""
-    marker = install_dir / ".installed"
-    return marker.is_file() and marker.read_text(encoding="utf-8") == _lock_digest()
-
-
-def _lock_digest() -> str:
-    return hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()
-
-
-def _find_uv() -> str:
-    beside_python = Path(sys.executable).with_name("uv")
-    found = shutil.which("uv") or (str(beside_python) if beside_python.is_file() else None)
-    if found is None:
-        try:
-            from uv import find_uv_bin
-
-            found = find_uv_bin()
-        except (ImportError, FileNotFoundError):
-            raise ConfigError(
-                "LNbits can't be installed: uv was not found",
-                remedy="install the extra: pip install 'dca-daemon[demo]'",
-            ) from None
-    return found
-
-
-def _python_for_lnbits() -> str:
-    """Our own Python where it fits, else whichever uv can find."""
-    return sys.executable if (3, 10) <= sys.version_info[:2] <= (3, 12) else ">=3.10,<3.13"
-
-
-def _run_uv(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        reason = " ".join(done.stderr.split())[:400] or f"exit status {done.returncode}"
-        raise ConfigError(
-            f"LNbits can't be installed: {reason}",
-            remedy="it needs Python 3.10, 3.11 or 3.12 and the Python package index",
-        )
+    mark_installed(install_dir)
 
 
 def _make_template(install_dir: Path) -> None:
@@ -160,6 +122,7 @@ class LnbitsServer(LnbitsAdmin):
         """Starts LNbits and waits until it answers. Raises `DcaError` with the end of its log if it won't."""
         for attempt in range(1, START_ATTEMPTS + 1):
             port = self._wanted_port or _free_port()
+            _check_free(port)  # else whoever has it would answer in our place
             self._spawn(port)
             if self._wait_until_ready():
                 self._wanted_port = port  # a restart comes back at the same place
@@ -286,6 +249,15 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise DcaError(f"LNbits did not start: port {port} of 127.0.0.1: {error.strerror}") from error
 
 
 def main(arguments: list[str]) -> int:

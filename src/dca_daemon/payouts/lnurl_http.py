@@ -84,6 +84,7 @@ async def _fetch(
         timeout=httpx.Timeout(config.total_timeout_seconds, connect=config.connect_timeout_seconds),
         follow_redirects=False,
         trust_env=False,
+        verify=httpx.create_ssl_context(),  # honours SSL_CERT_FILE, where trust_env would also take a proxy
         transport=transport,
     ) as client:
         for address in addresses[:_MAX_ADDRESSES]:

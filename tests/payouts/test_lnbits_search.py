@@ -1,0 +1,108 @@
+"""Finding our payments again, page by page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dca_daemon.demo.lnbits_admin import LnbitsAdmin
+from dca_daemon.domain.errors import WalletReplyError
+from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
+from dca_daemon.payouts.lnbits_http import Reply
+from dca_daemon.payouts.lnbits_search import tagged_records
+from dca_daemon.payouts.wallet import TAG, Destination, DestinationKind, WalletRecord
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def row(number: int, second: int, tag: str = TAG) -> dict[str, object]:
+    return {
+        "checking_id": f"c{number}",
+        "payment_hash": f"{number:064x}",
+        "wallet_id": "source",
+        "amount": -1_000,
+        "fee": 0,
+        "status": "success",
+        "tag": tag,
+        "time": (START + timedelta(seconds=second, milliseconds=number % 7)).isoformat(),
+    }
+
+
+class Listing:
+    """LNbits' list over these rows, which may ignore what it is asked."""
+
+    def __init__(self, rows: list[dict[str, object]], *ignored: str) -> None:
+        self.rows = rows
+        self.ignored = ignored
+        self.pages = 0
+
+    async def __call__(self, asked: Mapping[str, str]) -> Reply:
+        self.pages += 1
+        params = {name: value for name, value in asked.items() if name not in self.ignored}
+        since = datetime.fromisoformat(params.get("time[ge]", START.isoformat()))
+        found = [
+            one
+            for one in self.rows
+            if datetime.fromisoformat(str(one["time"])) >= since and params.get("tag", one["tag"]) == one["tag"]
+        ]
+        if "sortby" in params:
+            found.sort(key=lambda one: str(one["time"]))
+        offset, limit = int(params["offset"]), int(params["limit"])
+        return Reply(200, {"data": found[offset : offset + limit], "total": len(found)})
+
+
+async def search(listing: Listing, since: datetime = START, page_rows: int = 5) -> list[WalletRecord]:
+    return [one async for one in tagged_records(listing, since=since, tag=TAG, page_rows=page_rows)]
+
+
+@given(seconds=st.lists(st.integers(0, 12), max_size=60), page_rows=st.integers(1, 7))
+@settings(max_examples=60, deadline=None)
+def test_each_record_is_found_once_however_many_share_a_second(seconds: list[int], page_rows: int) -> None:
+    rows = [row(number, second) for number, second in enumerate(seconds)]
+    found = asyncio.run(search(Listing(rows), page_rows=page_rows))
+    assert sorted(one.payment_hash for one in found) == sorted(str(one["payment_hash"]) for one in rows)
+
+
+async def test_a_search_begins_where_it_is_told() -> None:
+    rows = [row(number, number) for number in range(20)]
+    found = await search(Listing(rows), since=START + timedelta(seconds=15))
+    assert [one.payment_hash for one in found] == [f"{number:064x}" for number in range(15, 20)]
+
+
+@pytest.mark.parametrize("ignored", ["tag", "time[ge]", "sortby"])
+async def test_a_list_that_ignores_what_was_asked_is_not_believed(ignored: str) -> None:
+    rows = [row(number, 30 - number, tag=TAG if number % 3 else "another") for number in range(20)]
+    with pytest.raises(WalletReplyError):
+        await search(Listing(rows, ignored), since=START + timedelta(seconds=20))
+
+
+async def test_the_real_lnbits_is_searched_page_by_page(
+    lnbits: LnbitsAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, ana = lnbits.create_wallet("source"), lnbits.create_wallet("Ana")
+    lnbits.top_up(source.id, 1_000)
+    wallet = LnbitsWallet(LnbitsConfig(url=lnbits.url, admin_key=source.adminkey))
+    receiver = Destination(DestinationKind.LNBITS, wallet_id=ana.id, invoice_key=ana.inkey)
+    began = datetime.now(UTC)
+    hashes = []
+    for number in range(7):
+        invoice = await wallet.create_invoice(
+            receiver, amount_sats=1, memo="", expiry_seconds=600, payout_id=f"p{number}", extra={}
+        )
+        await wallet.pay(invoice.bolt11, payout_id=f"p{number}", extra={})
+        hashes.append(invoice.payment_hash)
+
+    for destination in (None, receiver):
+        for page_rows in (2, 500):
+            monkeypatch.setattr(tagged_records, "__kwdefaults__", {"page_rows": page_rows})
+            found = [one async for one in wallet.payments_tagged(began, destination=destination)]
+            assert [one.payment_hash for one in found] == hashes, "the top-up is not ours"
+            assert [one.external_id for one in found] == [f"p{number}" for number in range(7)]
+    later = [one async for one in wallet.payments_tagged(datetime.now(UTC) + timedelta(minutes=1))]
+    assert later == []
+    await wallet.close()
