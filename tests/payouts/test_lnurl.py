@@ -1,4 +1,4 @@
-"""Lightning addresses and LNURL-pay: against the real LNbits, and against servers that lie."""
+"""Lightning addresses and LNURL-pay: against the real LNbits, and against a server that lies."""
 
 from __future__ import annotations
 
@@ -6,20 +6,10 @@ import asyncio
 import hashlib
 import json
 import socket
-import ssl
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
-import bech32
-import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from dca_daemon.demo.lnbits_admin import LnbitsAdmin
 from dca_daemon.domain.errors import (
@@ -31,31 +21,10 @@ from dca_daemon.domain.errors import (
     WalletUnreachableError,
 )
 from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
-from dca_daemon.payouts.lnurl import LnurlConfig, LnurlResolver, decode_lnurl, split_address
-from dca_daemon.payouts.wallet import Destination, DestinationKind, PayHint, RecordStatus
+from dca_daemon.payouts.lnurl import LnurlConfig
+from dca_daemon.payouts.wallet import PayHint, RecordStatus
 from tests.fixtures.invoices import make_invoice
-
-METADATA = json.dumps([["text/plain", "sats for Ana"]])
-PRIVATE = LnurlConfig(allow_private=True, total_timeout_seconds=5)
-
-
-def encode_lnurl(url: str) -> str:
-    data = bech32.convertbits(url.encode(), 8, 5)
-    assert data is not None
-    return bech32.bech32_encode("lnurl", data).upper()
-
-
-def lnurl_of(url: str) -> Destination:
-    return Destination(DestinationKind.LNURL, address=encode_lnurl(url))
-
-
-def address(text: str) -> Destination:
-    return Destination(DestinationKind.LIGHTNING_ADDRESS, address=text)
-
-
-def resolver(config: LnurlConfig = PRIVATE, **more: Any) -> LnurlResolver:
-    return LnurlResolver(config, now=lambda: datetime.now(UTC), **more)
-
+from tests.fixtures.lnurl import METADATA, PRIVATE, Liar, address, http, lnurl_of, ok, resolver
 
 # The real thing
 
@@ -100,53 +69,6 @@ async def test_an_lnurl_code_of_the_real_lnbits_is_resolved(lnbits: LnbitsAdmin)
 # Servers that lie
 
 
-class Liar:
-    """A server on loopback that answers each path with the bytes it was given."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.asked: list[str] = []
-        self.answers: dict[str, bytes | Callable[[str], bytes]] = {}
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            target = head.split(" ")[1]
-            self.asked.append(target)
-            answer = self.answers.get(target.partition("?")[0], http(404, b"no"))
-            writer.write(answer(target) if callable(answer) else answer)
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the client had enough
-        finally:
-            writer.close()
-
-    def offers(self, invoice: str | Callable[[str], bytes] | None = None, **changes: Any) -> Destination:
-        """Offers a pay request with these changes, and that invoice at its callback."""
-        offer = {
-            "tag": "payRequest",
-            "callback": f"{self.url}/cb?kept=1",
-            "minSendable": 1_000,
-            "maxSendable": 1_000_000_000,
-            "metadata": METADATA,
-            **changes,
-        }
-        self.answers["/pay"] = ok(offer)
-        if invoice is not None:
-            self.answers["/cb"] = invoice if callable(invoice) else ok({"pr": invoice, "routes": []})
-        return lnurl_of(f"{self.url}/pay")
-
-
-def http(status: int, body: bytes, headers: str = "") -> bytes:
-    return (
-        f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n{headers}Connection: close\r\n\r\n".encode() + body
-    )
-
-
-def ok(body: object) -> bytes:
-    return http(200, json.dumps(body).encode(), "Content-Type: application/json\r\n")
-
-
 @pytest.fixture
 async def liar() -> AsyncIterator[Liar]:
     made = Liar()
@@ -177,11 +99,21 @@ async def test_without_room_for_comments_none_is_sent(liar: Liar) -> None:
         make_invoice(None),
         make_invoice(1_000_500),
         make_invoice(1_000_000, created_at=1_700_000_000),
+        make_invoice(1_000_000, expiry_seconds=20),
         make_invoice(1_000_000, description_hash="00" * 32),
         "lnbc1garbage",
         "",
     ],
-    ids=["more", "no amount", "parts of a sat", "expired", "other description", "garbled", "empty"],
+    ids=[
+        "more",
+        "no amount",
+        "parts of a sat",
+        "expired",
+        "about to expire",
+        "other description",
+        "garbled",
+        "empty",
+    ],
 )
 async def test_an_invoice_that_is_not_what_was_asked_for_is_refused(liar: Liar, invoice: str) -> None:
     with pytest.raises(WalletReplyError):
@@ -291,228 +223,3 @@ async def test_nobody_there_means_provably_nothing_sent() -> None:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/pay"
         with pytest.raises(WalletUnreachableError):
             await resolver().check(lnurl_of(url))
-
-
-# Where we do not go
-
-
-class Internet:
-    """Answers without any network, and keeps where the connection would have gone."""
-
-    def __init__(self, callback: str = "https://pay.test/cb") -> None:
-        self.callback = callback
-        self.requests: list[httpx.Request] = []
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        offer = {
-            "tag": "payRequest",
-            "callback": self.callback,
-            "minSendable": 1_000,
-            "maxSendable": 1_000_000_000,
-            "metadata": METADATA,
-        }
-        return httpx.Response(200, stream=httpx.ByteStream(json.dumps(offer | {"pr": make_invoice()}).encode()))
-
-    def resolver(self, config: LnurlConfig | None = None) -> LnurlResolver:
-        return resolver(config or LnurlConfig(), transport=httpx.MockTransport(self))
-
-
-@pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """A DNS of our own."""
-    known: dict[str, list[str]] = {}
-
-    async def getaddrinfo(_: object, host: str, port: int, **__: object) -> list[Any]:
-        if host not in known:
-            raise socket.gaierror(-2, "Name or service not known")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (found, port)) for found in known[host]]
-
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
-    return known
-
-
-PUBLIC = "8.8.8.8"
-
-
-async def test_the_connection_goes_to_the_address_that_was_checked(names: dict[str, list[str]]) -> None:
-    names["pay.test"] = [PUBLIC]
-    internet = Internet()
-    await internet.resolver().invoice(address("Ana+dca@Pay.Test"), amount_sats=1_000, memo="")
-    assert [str(request.url) for request in internet.requests] == [
-        f"https://{PUBLIC}/.well-known/lnurlp/ana+dca",
-        f"https://{PUBLIC}/cb?amount=1000000",
-    ]
-    for request in internet.requests:
-        assert request.headers["Host"] == "pay.test"
-        assert request.extensions["sni_hostname"] == "pay.test", "the certificate is checked against the name"
-
-
-async def test_an_ipv6_address_is_reached_too(names: dict[str, list[str]]) -> None:
-    names["pay.test"] = ["2606:4700::1111"]
-    internet = Internet()
-    await internet.resolver().check(address("ana@pay.test"))
-    assert internet.requests[0].url.host == "2606:4700::1111"
-
-
-@pytest.mark.parametrize(
-    "inside",
-    [
-        "127.0.0.1",
-        "10.1.2.3",
-        "192.168.1.10",
-        "172.16.0.1",
-        "169.254.169.254",
-        "100.64.0.1",
-        "0.0.0.0",
-        "224.0.0.1",
-        "255.255.255.255",
-        "::1",
-        "::",
-        "fe80::1",
-        "fc00::1",
-        "ff02::1",
-        "::ffff:127.0.0.1",
-        "::ffff:10.0.0.1",
-        "2002:7f00:1::",
-        "64:ff9b::a00:1",
-        "2001:0:1::1",
-    ],
-)
-async def test_our_own_network_is_out_of_bounds(names: dict[str, list[str]], inside: str) -> None:
-    names["pay.test"] = [inside]
-    names["mixed.test"] = [PUBLIC, inside]
-    internet = Internet()
-    for host in ("pay.test", "mixed.test"):
-        with pytest.raises(WalletReplyError, match="private"):
-            await internet.resolver().check(address(f"ana@{host}"))
-    literal = f"[{inside}]" if ":" in inside else inside
-    with pytest.raises(WalletReplyError, match="private"):
-        await internet.resolver().check(lnurl_of(f"https://{literal}/pay"))
-    assert internet.requests == []
-
-
-@pytest.mark.parametrize(
-    "callback", ["https://inside.test/cb", "https://127.0.0.1:5000/api", "http://pay.test/cb"]
-)
-async def test_a_callback_is_held_to_the_same_rules(names: dict[str, list[str]], callback: str) -> None:
-    names["pay.test"], names["inside.test"] = [PUBLIC], ["10.0.0.1"]
-    internet = Internet(callback)
-    with pytest.raises(WalletReplyError):
-        await internet.resolver().invoice(address("ana@pay.test"), amount_sats=1_000, memo="")
-    assert len(internet.requests) == 1
-
-
-async def test_plain_http_is_for_private_addresses_only(names: dict[str, list[str]]) -> None:
-    names["pay.test"] = [PUBLIC]
-    for config in (LnurlConfig(), PRIVATE):
-        with pytest.raises(WalletReplyError, match="https"):
-            await Internet().resolver(config).check(lnurl_of("http://pay.test/pay"))
-
-
-async def test_an_unknown_name_is_unreachable(names: dict[str, list[str]]) -> None:
-    with pytest.raises(WalletUnreachableError, match=r"nowhere\.test"):
-        await Internet().resolver().check(address("ana@nowhere.test"))
-
-
-async def test_an_address_with_a_port_is_for_private_networks_only(names: dict[str, list[str]]) -> None:
-    names["pay.test"] = [PUBLIC]
-    with pytest.raises(WalletRefusedError, match="malformed"):
-        await Internet().resolver().check(address("ana@pay.test:8080"))
-
-
-async def test_the_next_address_is_tried_when_one_is_down(names: dict[str, list[str]]) -> None:
-    names["pay.test"] = [PUBLIC, "1.1.1.1"]
-    answers = Internet()
-
-    def first_is_down(request: httpx.Request) -> httpx.Response:
-        if request.url.host == PUBLIC:
-            raise httpx.ConnectError("down")
-        return answers(request)
-
-    made = resolver(LnurlConfig(), transport=httpx.MockTransport(first_is_down))
-    assert (await made.check(address("ana@pay.test"))).min_sats == 1
-
-
-def self_signed(name: str, folder: Path) -> tuple[Path, Path]:
-    """A certificate for that name and its key, as files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    certificate_file, key_file = folder / "certificate.pem", folder / "key.pem"
-    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return certificate_file, key_file
-
-
-async def test_the_certificate_is_the_names_although_we_connect_to_an_address(
-    liar: Liar, names: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names["pay.test"] = names["another.test"] = ["127.0.0.1"]
-    certificate_file, key_file = self_signed("pay.test", tmp_path)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate_file, key_file)
-    liar.offers()
-    server = await asyncio.start_server(liar.serve, "127.0.0.1", 0, ssl=context)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        with pytest.raises(WalletUnreachableError, match="certificate"):  # nobody vouches for it
-            await resolver().check(lnurl_of(f"https://pay.test:{port}/pay"))
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate_file))
-        assert (await resolver().check(lnurl_of(f"https://pay.test:{port}/pay"))).min_sats == 1
-        with pytest.raises(WalletUnreachableError, match="certificate"):  # it is for another name
-            await resolver().check(lnurl_of(f"https://another.test:{port}/pay"))
-
-
-# What people type
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "ana", "@pay.test", "ana@", "a b@pay.test", "ana@pay.test/x", "ana@pay.test?x", "ana@@pay.test", "ü@x.y"],
-)
-def test_what_is_no_lightning_address_is_refused(text: str) -> None:
-    with pytest.raises(WalletRefusedError, match="malformed") as raised:
-        split_address(text)
-    assert raised.value.remedy is not None
-
-
-@pytest.mark.parametrize("prefix", ["", "lightning:", "LIGHTNING:", "  "])
-def test_a_code_is_read_as_it_comes_from_a_qr_code(prefix: str) -> None:
-    code = encode_lnurl("https://pay.test/lnurlp/7?x=1")
-    for text in (code, code.lower()):
-        assert str(decode_lnurl(prefix + text)) == "https://pay.test/lnurlp/7?x=1"
-
-
-def test_the_readable_form_of_a_code_is_read() -> None:
-    assert str(decode_lnurl("lnurlp://pay.test/lnurlp/7")) == "https://pay.test/lnurlp/7"
-
-
-@given(
-    st.text(max_size=200) | st.text("qpzry9x8gf2tvdw0s3jn54khce6mua7l1", max_size=80).map(lambda t: "lnurl1" + t)
-)
-@settings(max_examples=100, deadline=None)
-def test_garbage_in_place_of_a_code_is_refused(text: str) -> None:
-    with pytest.raises(WalletRefusedError):
-        decode_lnurl(text)
-
-
-@pytest.mark.parametrize("text", ["x" * 5_000, encode_lnurl("ü"), "lnurlp://h:port/"])
-def test_a_code_without_an_address_is_refused(text: str) -> None:
-    with pytest.raises(WalletRefusedError, match="malformed"):
-        decode_lnurl(text)

@@ -92,6 +92,7 @@ class LnurlResolver:
             amount_sats=amount_sats,
             now=self._now(),
             network=self._network,
+            min_validity_seconds=self._config.min_validity_seconds,
             description_hash=hashlib.sha256(request.metadata.encode("utf-8")).hexdigest(),
         )
 

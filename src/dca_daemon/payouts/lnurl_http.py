@@ -38,6 +38,7 @@ class LnurlConfig:
     connect_timeout_seconds: float = 5
     total_timeout_seconds: float = 20
     max_answer_bytes: int = 65_536
+    min_validity_seconds: int = 30  # an invoice that ends sooner can hardly be stored and paid in time
 
 
 async def fetch_json(
@@ -128,7 +129,7 @@ async def _allowed_addresses(url: httpx.URL, config: LnurlConfig) -> list[Addres
             raise WalletReplyError(f"{url.host} is offered without https")
         if not all(_is_public(address) for address in addresses):
             raise WalletReplyError(
-                f"{url.host} is in a private network", remedy="allow it with payouts.lnurl_allow_private"
+                f"{url.host} is in a private network", remedy="allow it with payouts.allow_private_lnurl"
             )
     elif url.scheme != "https" and not all_private:
         raise WalletReplyError(f"{url.host} is offered without https, and is not private")
