@@ -41,7 +41,10 @@ class CashOutSummary:
 
 @dataclass(frozen=True, slots=True)
 class ShareView:
-    """What one client got of a cash-out, why, and where its payment stands."""
+    """What one client got of a cash-out, why, and where its payment stands.
+
+    `weight_minor` is the fiat balance that its part was in proportion to: what it had in just before.
+    """
 
     client_id: int
     client: str
@@ -50,6 +53,7 @@ class ShareView:
     state: str
     payout_id: str | None
     payout_state: str | None
+    weight_minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +206,18 @@ def _split_view(d: Any, shares: list[ShareView]) -> SplitView:
 async def _shares(conn: AsyncConnection, distribution_id: int) -> list[ShareView]:
     found = await rows(
         conn,
+        # A share that was charged nothing left no posting: then its balance is as the one before left it.
         """SELECT r.client_id, c.name AS client, r.sats, r.fiat_minor, r.state,
-                  CAST(p.id AS text) AS payout_id, p.state AS payout_state
+                  CAST(p.id AS text) AS payout_id, p.state AS payout_state,
+                  coalesce(po.amount - po.balance_after,
+                           (SELECT -b.balance_after FROM posting b
+                             WHERE b.account_id = a.id AND b.entry_id < d.entry_id
+                             ORDER BY b.account_version DESC LIMIT 1), 0) AS weight_minor
              FROM distribution_record r JOIN client c ON c.id = r.client_id
+             JOIN distribution d ON d.id = r.distribution_id
+             LEFT JOIN account a ON a.client_id = r.client_id AND a.pool_id = d.pool_id
+                                AND a.purpose = 'client-fiat'
+             LEFT JOIN posting po ON po.entry_id = d.entry_id AND po.account_id = a.id
              LEFT JOIN payout_record pr ON pr.record_id = r.id AND pr.active
              LEFT JOIN payout p ON p.id = pr.payout_id
             WHERE r.distribution_id = :id ORDER BY r.client_id""",
@@ -251,9 +264,8 @@ async def preview(db: Database, config: IntakeConfig, reference: str) -> tuple[S
             source_row, pool_currency=where.currency, method=config.split_method, charge=config.charge
         )
         await lock_pool(conn, where.pool_id)
-        allocation = allocate_flow(
-            parts.principal_sats, parts.charge_minor, await flow_balances(conn, where.pool_id)
-        )
+        balances = await flow_balances(conn, where.pool_id)
+        allocation = allocate_flow(parts.principal_sats, parts.charge_minor, balances)
         names = {r.id: r.name for r in await rows(conn, "SELECT id, name FROM client")}
     clients_sats = sum(s.sats for s in allocation.shares)
     clients_minor = sum(s.fiat_minor for s in allocation.shares)
@@ -274,7 +286,9 @@ async def preview(db: Database, config: IntakeConfig, reference: str) -> tuple[S
         house_minor=fiat_minor - clients_minor,
     )
     shares = [
-        ShareView(s.client_id, names[s.client_id], s.sats, s.fiat_minor, "preview", None, None)
+        ShareView(
+            s.client_id, names[s.client_id], s.sats, s.fiat_minor, "preview", None, None, balances[s.client_id]
+        )
         for s in allocation.shares
     ]
     return view, shares
