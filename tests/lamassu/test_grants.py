@@ -9,9 +9,7 @@ from dca_daemon.domain.errors import ConfigError
 from dca_daemon.lamassu.grants import grants_sql
 from tests.fixtures.postgres import READER_ROLE, LamassuDb
 
-READABLE = (
-    "SELECT id, device_id, crypto_atoms, fiat, status, dispense_confirmed, created FROM public.cash_out_txs"
-)
+READABLE = "SELECT id, device_id, crypto_atoms, fiat, status, dispense_confirmed, created FROM public.cash_out_txs"
 FORBIDDEN = [
     "SELECT to_address FROM public.cash_out_txs",
     "SELECT phone FROM public.cash_out_txs",

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -150,6 +151,25 @@ async def test_a_deaf_connection_is_found_out(
     monkeypatch.setattr("dca_daemon.lamassu.listener.quote_identifier", lambda name: f'"{name}_swallowed"')
     with capture_logs() as logs:
         async with listening(config, ListenTimes(probe_seconds=0.1)) as running:
+            await running.connected()
+            assert running.listener.status.mode == "poll" and "deaf" in running.listener.status.reason
+    assert [line["event"] for line in logs] == ["listener.deaf"]
+
+
+async def test_a_standby_can_not_listen_and_that_is_no_outage(
+    lamassu_db: LamassuDb, config: SourceConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await install(lamassu_db.admin_dsn, CHANNEL)
+    execute_really = psycopg.AsyncConnection.execute
+
+    async def as_a_standby(conn: psycopg.AsyncConnection, query: str, params: Any = None) -> object:
+        if query.startswith("LISTEN"):
+            raise psycopg.errors.ReadOnlySqlTransaction("cannot execute LISTEN during recovery")
+        return await execute_really(conn, query, params)
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "execute", as_a_standby)
+    with capture_logs() as logs:
+        async with listening(config) as running:
             await running.connected()
             assert running.listener.status.mode == "poll" and "deaf" in running.listener.status.reason
     assert [line["event"] for line in logs] == ["listener.deaf"]

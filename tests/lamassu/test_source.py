@@ -13,13 +13,15 @@ import pytest
 
 from dca_daemon.demo.atm import SimulatedAtm
 from dca_daemon.demo.atm_scenarios import run
+from dca_daemon.demo.lamassu_schema import create_schema
 from dca_daemon.domain.cash_out import Verdict, classify, split_row
 from dca_daemon.domain.errors import ConfigError, InputError, SourceError
 from dca_daemon.domain.split import Charge, SplitMethod
 from dca_daemon.lamassu import source as source_module
 from dca_daemon.lamassu.connection import SourceConfig, connect, guarded
+from dca_daemon.lamassu.shape import build_queries, read_shape
 from dca_daemon.lamassu.source import LamassuSource
-from tests.fixtures.postgres import READER_PASSWORD, READER_ROLE, LamassuDb
+from tests.fixtures.postgres import READER_PASSWORD, READER_ROLE, LamassuDb, PostgresServer
 
 WEEK = timedelta(days=7)
 own_server = pytest.mark.skipif(
@@ -241,3 +243,35 @@ async def test_cancelling_does_not_wait_for_a_frozen_server(lamassu_db: LamassuD
     finally:
         os.kill(pid, signal.SIGCONT)
         await conn.close()
+
+
+async def test_the_point_read_stays_cheap_on_a_filled_table(
+    atm: SimulatedAtm, config: SourceConfig, admin: psycopg.Connection
+) -> None:
+    """It happens for every cash-out, and on the ATM's own database: by primary keys only."""
+    atm.backlog(20_000)
+    admin.execute("VACUUM ANALYZE cash_out_txs, cash_out_actions")
+    external_id = run(atm, "lightning")
+    async with await connect(config) as conn:
+        query = build_queries(await read_shape(conn)).point
+        plan = await (await conn.execute("EXPLAIN " + query, (external_id,))).fetchall()
+    text = "\n".join(line for (line,) in plan)
+    assert "Seq Scan on cash_out" not in text and "Sort" not in text, text
+    assert "Index Scan using cash_out_txs_pkey" in text
+    assert "Index Scan Backward using cash_out_actions_pkey" in text
+
+
+async def test_bytes_that_are_no_text_hide_no_row(postgres_server: PostgresServer) -> None:
+    """A database in SQL_ASCII takes any bytes as text. One such error message must not stop the scan."""
+    with postgres_server.clone("template0", encoding="SQL_ASCII") as database:
+        dsn = postgres_server.dsn(database)
+        create_schema(dsn)
+        with SimulatedAtm(dsn) as atm:
+            odd, good = run(atm, "dispenser-error"), run(atm, "on-chain")
+        with psycopg.connect(dsn, client_encoding="SQL_ASCII") as conn:
+            conn.execute(b"UPDATE public.cash_out_txs SET error = E'jam \\xff\\xfe' WHERE error IS NOT NULL")
+        source = LamassuSource(SourceConfig(dsn=dsn))
+        assert await ids_of(source) == {odd, good}
+        rows = {row.external_id: row for row in await source.fetch([odd, good])}
+        assert rows[odd].error == "jam \ufffd\ufffd" and classify(rows[good]).verdict is Verdict.SUCCESS
+        await source.close()

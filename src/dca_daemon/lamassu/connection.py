@@ -100,7 +100,7 @@ async def connect(config: SourceConfig, *, listening: bool = False) -> AsyncConn
     try:
         for name in ("text", "varchar", "bpchar"):
             conn.adapters.register_loader(name, _AnyText)
-        await guarded(conn, config.connect_timeout_seconds, conn.execute(_SESSION_SQL, (timeout, timeout)))
+        await guarded(conn, config.connect_timeout_seconds, _set_up(conn, timeout))
     except (psycopg.Error, OSError) as exc:
         await conn.close()
         raise source_error(exc, config) from None
@@ -108,6 +108,13 @@ async def connect(config: SourceConfig, *, listening: bool = False) -> AsyncConn
         await conn.close()
         raise
     return conn
+
+
+async def _set_up(conn: AsyncConnection, timeout: str) -> None:
+    await conn.execute(_SESSION_SQL, (timeout, timeout))
+    if conn.pgconn.parameter_status(b"server_encoding") == b"SQL_ASCII":
+        # Such a database takes any bytes as text, and would refuse to send those that are not UTF-8.
+        await conn.execute("SET client_encoding = 'SQL_ASCII'")
 
 
 async def guarded(conn: AsyncConnection, seconds: float, work: Coroutine[Any, Any, T]) -> T:

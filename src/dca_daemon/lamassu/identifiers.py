@@ -25,9 +25,7 @@ def quote_identifier(name: str) -> str:
 def quote_literal(text: str) -> str:
     """A text as SQL writes it. Raises `ConfigError` for a backslash, whose meaning depends on the server."""
     if _CONTROL.search(text) or "\\" in text:
-        raise ConfigError(
-            f"{text!r} can't be used in SQL", remedy="leave out backslashes and control characters"
-        )
+        raise ConfigError(f"{text!r} can't be used in SQL", remedy="leave out backslashes and control characters")
     return "'" + text.replace("'", "''") + "'"
 
 

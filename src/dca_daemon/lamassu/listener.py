@@ -34,13 +34,14 @@ Mode = Literal["listen", "poll"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenTimes:
     """All in seconds. `quiet`: silence after which the connection is pinged; `check`: how often the trigger is
-    looked at again; `recycle`: age at which a connection is replaced; `probe`: how long our own notification
-    may take to come back."""
+    looked at again; `recycle`: age at which a connection is replaced, `deaf`: the same for one that hears
+    nothing; `probe`: how long our own notification may take to come back."""
 
     quiet_seconds: float = 20.0
     answer_seconds: float = 5.0
     check_seconds: float = 60.0
     recycle_seconds: float = 1800.0
+    deaf_seconds: float = 300.0
     probe_seconds: float = 3.0
 
 
@@ -112,14 +113,13 @@ class Listener:
     async def _serve(self, conn: AsyncConnection) -> None:
         """One connection's life. Returns when it is old enough to be replaced; raises when it is lost."""
         times = self._times
-        channel = quote_identifier(self._config.channel)
-        await guarded(conn, times.answer_seconds, conn.execute(f"LISTEN {channel}"))
-        heard = await self._probe(conn)
+        heard = await self._listen(conn) and await self._probe(conn)
         self._connections += 1
         away_seconds = self._outage.recovered()
         await self._judge(conn, heard, away_seconds)
         self._on_connected()  # after LISTEN: what is committed from now on is notified, what was before is scanned
-        end = time.monotonic() + times.recycle_seconds * random.uniform(0.9, 1.1)  # noqa: S311
+        age_seconds = times.recycle_seconds if heard else min(times.recycle_seconds, times.deaf_seconds)
+        end = time.monotonic() + age_seconds * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load
         check_at = time.monotonic() + times.check_seconds
         while time.monotonic() < end:
             slice_seconds = max(0.01, min(times.quiet_seconds, check_at - time.monotonic()))
@@ -135,6 +135,15 @@ class Listener:
                 check_at = time.monotonic() + times.check_seconds
             elif quiet:
                 await guarded(conn, times.answer_seconds, conn.execute("SELECT 1"))
+
+    async def _listen(self, conn: AsyncConnection) -> bool:
+        """False where LISTEN can't work at all: on a standby."""
+        statement = f"LISTEN {quote_identifier(self._config.channel)}"
+        try:
+            await guarded(conn, self._times.answer_seconds, conn.execute(statement))
+        except psycopg.errors.ReadOnlySqlTransaction:
+            return False
+        return True
 
     async def _probe(self, conn: AsyncConnection) -> bool:
         """Notifies itself: a pooler or a proxy may take LISTEN without ever passing anything on."""
