@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import psycopg
@@ -43,8 +44,6 @@ async def test_success_comes_with_the_final_write_and_not_before(
 
 
 async def test_the_digest_of_a_scan_is_the_digest_of_the_row(atm: SimulatedAtm, source: LamassuSource) -> None:
-    from datetime import timedelta
-
     ids = [run(atm, name) for name in SCENARIOS]
     digests = {d.external_id: d for page in [p async for p in source.digests(timedelta(days=1))] for d in page}
     rows = {row.external_id: row for row in await source.fetch(ids)}
