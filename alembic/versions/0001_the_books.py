@@ -390,6 +390,7 @@ CREATE TABLE payout (
     bolt11             text,
     payment_hash       text UNIQUE,
     invoice_expires_at timestamptz,
+    submit_until       timestamptz,  -- earlier than the expiry: a request may arrive late
     receiver_wallet_id text,
     fee_msat           bigint CHECK (fee_msat >= 0),
     submits            integer NOT NULL DEFAULT 0,
@@ -401,7 +402,8 @@ CREATE TABLE payout (
     CHECK ((state = 'held') = (held_from IS NOT NULL)),
     CHECK (state <> 'held' OR reason IS NOT NULL),
     CHECK (state NOT IN ('invoiced', 'submitted', 'unknown', 'settled') OR
-           (bolt11 IS NOT NULL AND payment_hash IS NOT NULL AND invoice_expires_at IS NOT NULL)),
+           (bolt11 IS NOT NULL AND payment_hash IS NOT NULL
+            AND invoice_expires_at IS NOT NULL AND submit_until IS NOT NULL)),
     CHECK ((state = 'settled') = (settled_at IS NOT NULL)),
     CHECK (state <> 'settled' OR fee_msat IS NOT NULL)
 ) WITH (fillfactor = 70);
@@ -423,7 +425,7 @@ CREATE TABLE payout_record (
 CREATE UNIQUE INDEX payout_record_once ON payout_record (record_id) WHERE active;
 CREATE INDEX payout_record_of ON payout_record (record_id);
 
-CREATE TABLE payout_move (old text, new text, PRIMARY KEY (old, new));
+CREATE TABLE payout_move (from_state text, to_state text, PRIMARY KEY (from_state, to_state));
 INSERT INTO payout_move VALUES
     ('reserved', 'invoiced'), ('reserved', 'held'), ('reserved', 'void'),
     ('invoiced', 'submitted'), ('invoiced', 'expired'), ('invoiced', 'held'), ('invoiced', 'void'),
@@ -444,7 +446,7 @@ BEGIN
             USING ERRCODE = 'restrict_violation';
     END IF;
     IF NEW.state <> OLD.state
-       AND NOT EXISTS (SELECT FROM payout_move WHERE old = OLD.state AND new = NEW.state) THEN
+       AND NOT EXISTS (SELECT FROM payout_move WHERE from_state = OLD.state AND to_state = NEW.state) THEN
         RAISE EXCEPTION 'payout %: from % to % is no move', OLD.id, OLD.state, NEW.state
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'payout_move';
     END IF;

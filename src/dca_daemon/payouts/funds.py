@@ -23,6 +23,7 @@ class SourceFunds:
         self._balance_msat = 0
         self._read_at = float("-inf")
         self._short = False
+        self.missing_sats = 0
 
     @property
     def balance_sats(self) -> int | None:
@@ -50,19 +51,20 @@ class SourceFunds:
         """LNbits refused for lack of money: read again before the next try."""
         self._read_at = float("-inf")
 
-    def tell(self, unpaid_sats: int, *, short: bool) -> None:
-        """Logs once when the wallet gets short, with how much is missing, and once when it is well again."""
+    def tell(self, unpaid_sats: int) -> None:
+        """Compares with what is still to be paid; logs once when it gets short, and once when it is well."""
+        available_sats = max(0, self._balance_msat - self._reserve_msat) // MSATS_PER_SAT
+        short = unpaid_sats > available_sats
+        balance_sats = self._balance_msat // MSATS_PER_SAT
         if short and not self._short:
-            available = max(0, self._balance_msat - self._reserve_msat) // MSATS_PER_SAT
+            missing_sats = unpaid_sats - available_sats
             log.error(
-                "wallet.short",
-                balance_sats=self._balance_msat // MSATS_PER_SAT,
-                unpaid_sats=unpaid_sats,
-                missing_sats=max(1, unpaid_sats - available),
+                "wallet.short", balance_sats=balance_sats, unpaid_sats=unpaid_sats, missing_sats=missing_sats
             )
         elif self._short and not short:
-            log.info("wallet.enough", balance_sats=self._balance_msat // MSATS_PER_SAT)
+            log.info("wallet.enough", balance_sats=balance_sats, unpaid_sats=unpaid_sats)
         self._short = short
+        self.missing_sats = max(0, unpaid_sats - available_sats)
 
     @property
     def short(self) -> bool:

@@ -24,7 +24,14 @@ from dca_daemon.ledger.postings.payout_settled import payout_settled
 from dca_daemon.payouts.memo import Purchase, memo
 from dca_daemon.payouts.wallet import DestinationKind, Invoice
 
+ACTOR = "daemon"
 RECORDS_PER_PAYOUT_MAX = 1000
+SHORT_OF_FUNDS = "the source wallet is short"
+
+# The last quarter of an invoice's life, at most its last hour, is left alone: a request may be late.
+_SUBMIT_UNTIL = """
+    SELECT CAST(:expires_at AS timestamptz)
+           - least(interval '1 hour', (CAST(:expires_at AS timestamptz) - now()) / 4)"""
 
 
 class SupersededError(ConflictError):
@@ -47,7 +54,7 @@ class Payout:
     failures: int
     submits: int
     submitted_ago_seconds: int | None
-    expires_in_seconds: int | None
+    expiring: bool  # too close to the invoice's end to submit it
     destination_kind: DestinationKind
     address: str | None
     wallet_id: str | None
@@ -105,8 +112,7 @@ async def load(conn: AsyncConnection, payout_id: str) -> Payout:
                   p.payment_hash, p.failures, p.submits,
                   CAST(extract(epoch FROM clock_timestamp() - p.last_submit_at) AS bigint)
                       AS submitted_ago_seconds,
-                  CAST(extract(epoch FROM p.invoice_expires_at - clock_timestamp()) AS bigint)
-                      AS expires_in_seconds,
+                  coalesce(p.submit_until <= clock_timestamp(), false) AS expiring,
                   d.kind AS destination_kind, d.address,
                   coalesce(p.receiver_wallet_id, d.wallet_id) AS wallet_id,
                   d.invoice_key_encrypted AS invoice_key_sealed
@@ -220,6 +226,7 @@ async def invoiced(conn: AsyncConnection, payout: Payout, invoice: Invoice) -> N
         PayoutState.INVOICED,
         "invoiced",
         {"payment_hash": invoice.payment_hash},
+        submit_until=await scalar(conn, _SUBMIT_UNTIL, expires_at=invoice.expires_at),
         bolt11=invoice.bolt11,
         payment_hash=invoice.payment_hash,
         invoice_expires_at=invoice.expires_at,
@@ -347,11 +354,13 @@ async def write_log(conn: AsyncConnection, payout_id: str, event: str, detail: d
 
 
 async def unpaid_sats(conn: AsyncConnection) -> int:
-    """All that is still to leave the source wallet: owed records and payouts never submitted."""
+    """What is still to leave the source wallet: owed, reserved, invoiced, or sent back for lack of funds."""
     total: int = await scalar(
         conn,
         """SELECT coalesce((SELECT sum(sats) FROM distribution_record WHERE state = 'owed'), 0)
                 + coalesce((SELECT sum(amount_sats) FROM payout
-                             WHERE state IN ('reserved', 'invoiced', 'submitted', 'unknown')), 0)""",
+                             WHERE state IN ('reserved', 'invoiced')
+                                OR state IN ('submitted', 'unknown') AND reason = :short), 0)""",
+        short=SHORT_OF_FUNDS,
     )
     return int(total)

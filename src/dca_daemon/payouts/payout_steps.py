@@ -1,0 +1,330 @@
+"""The steps of one payout: reserve → invoice → pay → look up → settle, each step its own transaction.
+
+The races, and the answers:
+
+1. Killed before the invoice is stored: it was never submitted by anyone; a new one is made.
+2. Killed after `submitted` is committed, before or after the request: the look-up tells; the same invoice is
+   submitted again if nothing left. LNbits pays one payment hash at most once.
+3. Two payers at one payout: every step names the state that it expects; the slower one is superseded, and
+   its invoice, if it made one, is never submitted.
+4. A new invoice for the same records exists only after the first is proven dead (`verdict.py`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from dca_daemon.domain.errors import (
+    ConfigError,
+    WalletError,
+    WalletRateLimitedError,
+    WalletRefusedError,
+    WalletReplyError,
+    WalletUnknownError,
+    WalletUnreachableError,
+)
+from dca_daemon.domain.payout import PayoutState
+from dca_daemon.ledger.db import Database, scalar
+from dca_daemon.payouts import store
+from dca_daemon.payouts.cipher import KeyRing
+from dca_daemon.payouts.funds import SourceFunds
+from dca_daemon.payouts.store import ACTOR, Payout
+from dca_daemon.payouts.verdict import Evidence, Judgement, Verdict, judge
+from dca_daemon.payouts.wallet import Destination, DestinationKind, PayHint, Wallet, WalletRecord
+
+log = structlog.get_logger()
+
+_REFUSALS_BEFORE_HOLD = 3
+_RESUBMITS_BEFORE_HOLD = 20
+_INTERVAL_MAX_SECONDS = 300.0
+_OUTAGE_INTERVAL_MAX_SECONDS = 5.0
+_SHORT_INTERVAL_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class PayerConfig:
+    """How payouts are made; see docs/configuration.md, section payouts."""
+
+    concurrency: int = 4
+    invoice_expiry_seconds: int = 604_800
+    max_payout_sats: int = 10_000_000
+    lookup_after_timeout_seconds: float = 90
+    trust_external_failures: bool = False
+    wallet_reserve_sats: int = 0
+    idle_poll_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A pay request that has just been made: LNbits' hint (None without a complete answer) and its words."""
+
+    hint: PayHint | None
+    text: str
+
+
+class PayoutSteps:
+    """Takes payouts forward. `on_lost` is told when LNbits can't be reached."""
+
+    def __init__(
+        self,
+        db: Database,
+        wallet: Wallet,
+        keys: KeyRing,
+        config: PayerConfig,
+        funds: SourceFunds,
+        on_lost: Callable[[WalletError], None],
+    ) -> None:
+        self._db = db
+        self._wallet = wallet
+        self._keys = keys
+        self._config = config
+        self._funds = funds
+        self._on_lost = on_lost
+
+    async def advance(self, payout_id: str) -> None:
+        """Takes a payout as far as it goes now: to its end, or to where it has to wait."""
+        payout = await self._load(payout_id)
+        try:
+            if payout.state is PayoutState.RESERVED:
+                if not await self._invoice(payout):
+                    return
+                payout = await self._load(payout_id)
+            if payout.state is PayoutState.INVOICED:
+                if not await self._may_submit(payout):
+                    return
+                await self._submit(payout)
+            elif payout.state in (PayoutState.SUBMITTED, PayoutState.UNKNOWN):
+                await self._look_up(payout, None)
+        except WalletRateLimitedError as error:
+            await self.postpone(payout_id, error.message, seconds=error.retry_after_seconds)
+        except WalletUnreachableError as error:
+            self._on_lost(error)
+            await self.postpone(payout_id, str(error), seconds=1)
+        except WalletUnknownError as error:
+            await self.postpone(payout_id, str(error), max_seconds=_OUTAGE_INTERVAL_MAX_SECONDS)
+        except (WalletError, ConfigError) as error:
+            await self.postpone(payout_id, str(error))
+
+    async def _load(self, payout_id: str) -> Payout:
+        async with self._db.transaction() as conn:
+            return await store.load(conn, payout_id)
+
+    def _destination(self, payout: Payout) -> Destination:
+        sealed = payout.invoice_key_sealed
+        return Destination(
+            kind=payout.destination_kind,
+            address=payout.address,
+            wallet_id=payout.wallet_id,
+            invoice_key=None if sealed is None else self._keys.decrypt(bytes(sealed)),
+        )
+
+    async def _invoice(self, payout: Payout) -> bool:
+        """Gets and stores an invoice; whether the payout can go on."""
+        if payout.amount_sats > self._config.max_payout_sats:
+            limit = self._config.max_payout_sats
+            await self._hold(
+                payout,
+                f"one record of {payout.amount_sats} sats is more than payouts.max_payout_sats = {limit}: "
+                "raise it to what LNbits accepts in one invoice, then release this payout",
+            )
+            return False
+        try:
+            invoice = await self._wallet.create_invoice(
+                self._destination(payout),
+                amount_sats=payout.amount_sats,
+                memo=payout.memo,
+                expiry_seconds=self._config.invoice_expiry_seconds,
+                payout_id=payout.payout_id,
+                extra=await self._extra(payout),
+            )
+        except (WalletRefusedError, WalletReplyError, ConfigError) as error:
+            if payout.failures + 1 < _REFUSALS_BEFORE_HOLD:
+                await self.postpone(payout.payout_id, str(error))
+            else:
+                await self._hold(payout, f"no invoice to be had from the destination: {error}")
+            return False
+        await self._db.run(lambda conn: store.invoiced(conn, payout, invoice))
+        log.info("payout.invoiced", client_id=payout.client_id, payment_hash=invoice.payment_hash)
+        return True
+
+    async def _extra(self, payout: Payout) -> dict[str, object]:
+        """What makes the payment recognisable from LNbits alone."""
+        async with self._db.transaction() as conn:
+            installation = await scalar(conn, "SELECT CAST(id AS text) FROM installation")
+        return {
+            "client": payout.client_id,
+            "installation": installation,
+        }
+
+    async def _may_submit(self, payout: Payout) -> bool:
+        if payout.expiring:
+            await self._db.run(
+                lambda conn: store.release(
+                    conn, payout, PayoutState.EXPIRED, reason="its invoice ran out, never submitted", actor=ACTOR
+                )
+            )
+            log.info("payout.expired", client_id=payout.client_id, amount_sats=payout.amount_sats)
+            return False
+        return await self._take_funds(payout)
+
+    async def _take_funds(self, payout: Payout) -> bool:
+        """Whether the source wallet has enough; if not, the payout waits."""
+        if await self._funds.take(payout.amount_sats):
+            if self._funds.short:
+                await self._tell_funds(taken_sats=payout.amount_sats)
+            return True
+        await self._wait_for_funds(payout)
+        return False
+
+    async def _tell_funds(self, *, taken_sats: int = 0) -> None:
+        async with self._db.transaction() as conn:
+            unpaid_sats = await store.unpaid_sats(conn)
+        self._funds.tell(unpaid_sats - taken_sats)
+
+    async def _wait_for_funds(self, payout: Payout) -> None:
+        seconds, reason = _SHORT_INTERVAL_SECONDS, store.SHORT_OF_FUNDS
+        await self._db.run(lambda conn: store.postpone(conn, payout, seconds=seconds, reason=reason, failed=False))
+        await self._tell_funds()
+
+    async def _submit(self, payout: Payout) -> None:
+        """Submits the stored invoice, written down beforehand, and looks up what came of it."""
+        assert payout.bolt11 is not None
+        extra = await self._extra(payout)
+        await self._db.run(lambda conn: store.submitting(conn, payout))
+        log.info("payout.submitted", client_id=payout.client_id, amount_sats=payout.amount_sats)
+        attempt = Attempt(None, "no complete answer came back")
+        try:
+            answer = await self._wallet.pay(payout.bolt11, payout_id=payout.payout_id, extra=extra)
+            attempt = Attempt(answer.hint, answer.text)
+        except (WalletUnreachableError, WalletRateLimitedError):
+            self._funds.forget()
+            raise
+        except WalletRefusedError as error:
+            log.error("payout.source-refused", status=error.status, text=str(error))
+            await self.postpone(payout.payout_id, f"the source wallet refused: {error}", seconds=60)
+            return
+        except WalletError as error:
+            attempt = Attempt(None, str(error))
+        await self._look_up(await self._load(payout.payout_id), attempt)
+
+    async def _look_up(self, payout: Payout, attempt: Attempt | None) -> None:
+        """Decides by the wallets' records what came of a submitted payout, and of the attempt just made."""
+        assert payout.payment_hash is not None
+        sent = await self._wallet.sent(payout.payment_hash)
+        received: WalletRecord | None = None
+        visible = payout.destination_kind is DestinationKind.LNBITS
+        if visible:
+            received = await self._received(payout)
+        ago = payout.submitted_ago_seconds
+        patient = ago is not None and ago > self._config.lookup_after_timeout_seconds
+        answered = attempt is not None and attempt.hint is not None
+        evidence = Evidence(
+            amount_sats=payout.amount_sats,
+            sent=sent,
+            received=received,
+            receiver_visible=visible,
+            idle=patient or (answered and payout.submits == 1),
+            patient=patient,
+            expiring=payout.expiring,
+            trust_external_failures=self._config.trust_external_failures,
+        )
+        await self._carry_out(payout, judge(evidence), evidence, attempt)
+
+    async def _received(self, payout: Payout) -> WalletRecord | None:
+        assert payout.payment_hash is not None
+        try:
+            return await self._wallet.received(self._destination(payout), payout.payment_hash)
+        except WalletRefusedError as error:
+            # The receiver's wallet is gone or its key has changed: its side can't be seen, which proves nothing.
+            log.warning("payout.receiver-unseen", client_id=payout.client_id, text=str(error))
+            return None
+
+    async def _carry_out(
+        self, payout: Payout, found: Judgement, evidence: Evidence, attempt: Attempt | None
+    ) -> None:
+        if found.verdict is Verdict.SETTLED:
+            await self._settle(payout, evidence)
+        elif found.verdict is Verdict.FAILED:
+            reason = f"{found.reason} ({attempt.text})" if attempt else found.reason
+            await self._db.run(
+                lambda conn: store.release(conn, payout, PayoutState.FAILED, reason=reason, actor=ACTOR)
+            )
+            log.error("payout.failed", client_id=payout.client_id, amount_sats=payout.amount_sats, reason=reason)
+        elif found.verdict is Verdict.HOLD:
+            await self._hold(payout, found.reason)
+        elif found.verdict is Verdict.WAIT:
+            await self._await_outcome(payout, found.reason)
+        else:
+            await self._again(payout, attempt)
+
+    async def _settle(self, payout: Payout, evidence: Evidence) -> None:
+        assert evidence.sent is not None
+        fee_msat = evidence.sent.fee_msat
+        proof = {
+            "payment_hash": payout.payment_hash,
+            "source_record": evidence.sent.status,
+            "receiver_record": evidence.received.status if evidence.received else None,
+            "fee_msat": fee_msat,
+        }
+        await self._db.run(lambda conn: store.settle(conn, payout, fee_msat=fee_msat, evidence=proof, actor=ACTOR))
+        log.info(
+            "payout.settled",
+            client_id=payout.client_id,
+            amount_sats=payout.amount_sats,
+            fee_msat=fee_msat,
+            payment_hash=payout.payment_hash,
+            submits=payout.submits,
+        )
+
+    async def _await_outcome(self, payout: Payout, reason: str) -> None:
+        """Unknown is not failed: look again, at growing intervals, for as long as it takes."""
+        if payout.state is PayoutState.SUBMITTED:
+            await self._db.run(
+                lambda conn: store.move(conn, payout, PayoutState.UNKNOWN, "unknown", {"reason": reason})
+            )
+            log.warning("payout.unknown", client_id=payout.client_id, reason=reason)
+        await self.postpone(payout.payout_id, reason)
+
+    async def _again(self, payout: Payout, attempt: Attempt | None) -> None:
+        """Nothing has left the source wallet. Straight after an attempt: later. Else: the same invoice again."""
+        if attempt is None:
+            if await self._take_funds(payout):
+                await self._submit(payout)
+        elif attempt.hint is PayHint.INSUFFICIENT_BALANCE:
+            await self._funds.refresh()
+            await self._wait_for_funds(payout)
+        elif attempt.hint is PayHint.REFUSED and payout.submits >= _RESUBMITS_BEFORE_HOLD:
+            await self._hold(payout, f"LNbits refused to pay it {payout.submits} times: {attempt.text}")
+        else:
+            await self.postpone(payout.payout_id, attempt.text)
+
+    async def _hold(self, payout: Payout, reason: str) -> None:
+        detail = {"payment_hash": payout.payment_hash, "amount_sats": payout.amount_sats}
+        await self._db.run(lambda conn: store.hold(conn, payout, reason=reason, detail=detail))
+        log.error(
+            "payout.held",
+            client_id=payout.client_id,
+            amount_sats=payout.amount_sats,
+            payment_hash=payout.payment_hash,
+            reason=reason,
+            remedy=f"dca-daemon payout show {payout.payout_id}",
+        )
+
+    async def postpone(
+        self,
+        payout_id: str,
+        reason: str,
+        *,
+        seconds: float | None = None,
+        max_seconds: float = _INTERVAL_MAX_SECONDS,
+    ) -> None:
+        payout = await self._load(payout_id)
+        if seconds is None:
+            interval = min(max_seconds, 2.0 ** min(payout.failures, 10))
+            seconds = interval * random.uniform(0.75, 1.0)  # noqa: S311 - jitter, no secret
+        await self._db.run(lambda conn: store.postpone(conn, payout, seconds=seconds, reason=reason))
+        log.info("payout.postponed", failures=payout.failures + 1, seconds=round(seconds, 1), reason=reason)
