@@ -5,13 +5,16 @@ Integers everywhere; `Decimal` only where a human or a database column writes a 
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
 
 from dca_daemon.domain.errors import InputError
 
 SATS_PER_BTC = 100_000_000
 MSATS_PER_SAT = 1_000
 MAX_SATS = 21_000_000 * SATS_PER_BTC
+
+# The default context keeps 28 digits: it would round away what is finer, and trip over huge exponents.
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 # ISO 4217 active codes, grouped by the number of digits of their minor unit.
 _MINOR_DIGITS: dict[int, str] = {
@@ -45,16 +48,18 @@ def to_minor(amount: Decimal, currency: str) -> int:
     digits = minor_digits(currency)
     if not amount.is_finite():
         raise InputError(f"{amount} is not an amount of money")
-    scaled = amount.scaleb(digits)
+    scaled = _EXACT.scaleb(amount, digits)
     whole = scaled.to_integral_value()
     if scaled != whole:
         raise InputError(f"{amount} {currency} is finer than the currency's minor unit ({digits} digits)")
+    if whole.adjusted() > 18:  # no account can hold as much
+        raise InputError(f"the amount {amount} is too large to be one")
     return int(whole)
 
 
 def from_minor(minor: int, currency: str) -> Decimal:
     """The decimal amount of so many minor units, with the currency's own number of digits."""
-    return Decimal(minor).scaleb(-minor_digits(currency))
+    return _EXACT.scaleb(Decimal(minor), -minor_digits(currency))
 
 
 def parse_fiat(text: str, currency: str) -> int:
