@@ -75,6 +75,21 @@ CREATE TABLE deposit (
 CREATE INDEX deposit_client ON deposit (client_id, id);
 CREATE INDEX deposit_pending ON deposit (id) WHERE state = 'pending';
 
+CREATE FUNCTION protect_deposit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE'
+       AND (NEW.id, NEW.client_id, NEW.pool_id, NEW.amount_minor)
+         = (OLD.id, OLD.client_id, OLD.pool_id, OLD.amount_minor)
+       AND (NEW.state = OLD.state OR (OLD.state, NEW.state)
+           IN (('pending', 'confirmed'), ('pending', 'void'), ('confirmed', 'void'))) THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'deposit %: % refused, what was handed over is final', OLD.id, TG_OP
+        USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER deposit_protect BEFORE UPDATE OR DELETE ON deposit
+    FOR EACH ROW EXECUTE FUNCTION protect_deposit();
+
 CREATE TABLE audit_log (
     id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at      timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -455,19 +470,48 @@ END $$;
 CREATE TRIGGER payout_protect BEFORE UPDATE OR DELETE ON payout
     FOR EACH ROW EXECUTE FUNCTION protect_payout();
 
-CREATE FUNCTION check_payout_amount() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION check_payout(which uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    bad record;
 BEGIN
-    IF (SELECT coalesce(sum(r.sats), 0) FROM payout_record p JOIN distribution_record r ON r.id = p.record_id
-         WHERE p.payout_id = NEW.id AND r.client_id = NEW.client_id) <> NEW.amount_sats
-       OR EXISTS (SELECT FROM payout_record p JOIN distribution_record r ON r.id = p.record_id
-                   WHERE p.payout_id = NEW.id AND r.client_id <> NEW.client_id) THEN
-        RAISE EXCEPTION 'payout %: its records do not add up to % sats', NEW.id, NEW.amount_sats
+    SELECT p.amount_sats, coalesce(sum(r.sats), 0) AS sats, bool_or(r.client_id <> p.client_id) AS strange
+      INTO bad
+      FROM payout p LEFT JOIN payout_record pr ON pr.payout_id = p.id
+      LEFT JOIN distribution_record r ON r.id = pr.record_id
+     WHERE p.id = which GROUP BY p.id;
+    IF bad.sats <> bad.amount_sats OR bad.strange THEN
+        RAISE EXCEPTION 'payout %: its records do not add up to % sats', which, bad.amount_sats
             USING ERRCODE = 'check_violation', CONSTRAINT = 'payout_sum';
     END IF;
+END $$;
+CREATE FUNCTION check_payout_row() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM check_payout(NEW.id);
     RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER payout_sum AFTER INSERT ON payout
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION check_payout_amount();
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION check_payout_row();
+-- So nothing can be added to a payout later.
+CREATE FUNCTION check_payout_records() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM check_payout(payout_id) FROM (SELECT DISTINCT payout_id FROM inserted) p;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER payout_record_sum AFTER INSERT ON payout_record
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION check_payout_records();
+
+-- A record is set free for another payout only by a payout that ended without paying.
+CREATE FUNCTION protect_payout_record() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND (NEW.payout_id, NEW.record_id) = (OLD.payout_id, OLD.record_id) AND NOT NEW.active
+       AND EXISTS (SELECT FROM payout WHERE id = OLD.payout_id AND state IN ('failed', 'expired', 'void')) THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'payout %: % of record % refused', OLD.payout_id, TG_OP, OLD.record_id
+        USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER payout_record_protect BEFORE UPDATE OR DELETE ON payout_record
+    FOR EACH ROW EXECUTE FUNCTION protect_payout_record();
 
 CREATE TABLE payout_log (
     id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -479,7 +523,9 @@ CREATE TABLE payout_log (
 CREATE INDEX payout_log_of ON payout_log (payout_id, id);
 """
 
-APPEND_ONLY = ("journal_entry", "posting", "audit_log", "cash_out_log", "payout_log")
+APPEND_ONLY = ("journal_entry", "posting", "audit_log", "cash_out_log", "payout_log", "distribution")
+# Emptying any other table that matters would have to empty one of these with it.
+NEVER_EMPTIED = ("deposit", "payout_record")
 
 
 def upgrade() -> None:
@@ -488,6 +534,11 @@ def upgrade() -> None:
     for table in APPEND_ONLY:
         op.execute(
             f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
+            " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
+    for table in NEVER_EMPTIED:
+        op.execute(
+            f"CREATE TRIGGER {table}_never_emptied BEFORE TRUNCATE ON {table}"
             " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
         )
 

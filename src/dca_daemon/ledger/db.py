@@ -26,7 +26,6 @@ LOCK_CLASS_POOL = 0x0DCA_0001
 RETRIES_MAX = 8
 _RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock: the transaction left nothing behind
 _CONNECT_ARGS = {
-    "application_name": "dca-daemon",
     "connect_timeout": 5,
     "keepalives_idle": 15,
     "keepalives_interval": 5,
@@ -42,7 +41,7 @@ class Database:
     Connection faults come out as `DatabaseError`. `url` has the form `postgresql+psycopg://…`.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+    def __init__(self, url: str, *, pool_size: int = 5, application_name: str = "dca-daemon") -> None:
         try:
             parsed = make_url(url)
         except ArgumentError:
@@ -54,7 +53,7 @@ class Database:
             max_overflow=0,
             pool_timeout=30,
             pool_recycle=1800,
-            connect_args=_CONNECT_ARGS,
+            connect_args={**_CONNECT_ARGS, "application_name": application_name},
         )
 
     async def close(self) -> None:
