@@ -71,11 +71,25 @@ async def post(conn: AsyncConnection, entries: Sequence[Entry]) -> list[int]:
     for entry in entries:
         _check_balanced(entry)
     balances = await _lock_accounts(conn, (line.account for entry in entries for line in entry.lines))
-    ids, fresh = await _insert_entries(conn, entries)
+    once = _once(entries)
+    ids, fresh = await _insert_entries(conn, once)
     await _insert_postings(
-        conn, [(ids[e.key], line) for e in entries if e.key in fresh for line in e.lines], balances
+        conn, [(ids[e.key], line) for e in once if e.key in fresh for line in e.lines], balances
     )
     return [ids[entry.key] for entry in entries]
+
+
+def _once(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries, each key once. The same key with other content raises `ConflictError`."""
+    by_key: dict[str, Entry] = {}
+    for entry in entries:
+        if by_key.setdefault(entry.key, entry).input_hash != entry.input_hash:
+            raise _other_amounts(entry)
+    return list(by_key.values())
+
+
+def _other_amounts(entry: Entry) -> ConflictError:
+    return ConflictError(f"{entry.key} is booked already, with other amounts")
 
 
 def _check_balanced(entry: Entry) -> None:
@@ -88,10 +102,13 @@ def _check_balanced(entry: Entry) -> None:
 
 
 async def _lock_accounts(conn: AsyncConnection, wanted: Iterable[Account]) -> dict[str, _Balance]:
-    """Locks the accounts in the order of their ids, so that two writers never wait for each other."""
+    """Locks the accounts in the order of their ids, so that no two writers wait for each other in a ring.
+
+    New ones are opened in the order of their names, for the same reason.
+    """
     accounts = {account.name: account for account in wanted}
     found = await _select_accounts(conn, list(accounts))
-    missing = [account for name, account in accounts.items() if name not in found]
+    missing = [account for name, account in sorted(accounts.items()) if name not in found]
     if missing:
         await _open_accounts(conn, missing)
         found = await _select_accounts(conn, list(accounts))
@@ -158,7 +175,7 @@ async def _stored_entry(conn: AsyncConnection, entry: Entry) -> int:
         conn, "SELECT id, input_hash FROM journal_entry WHERE idempotency_key = :key", key=entry.key
     )
     if stored[0].input_hash != entry.input_hash:
-        raise ConflictError(f"{entry.key} is booked already, with other amounts")
+        raise _other_amounts(entry)
     return int(stored[0].id)
 
 
