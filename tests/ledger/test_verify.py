@@ -1,0 +1,52 @@
+"""`ledger verify` finds what somebody did to the books behind the database's back."""
+
+from __future__ import annotations
+
+import pytest
+
+from dca_daemon.ledger.db import Database, execute
+from dca_daemon.ledger.verify import verify
+from tests.ledger.filled import fill
+
+
+async def failing(db: Database) -> dict[str, tuple[str, ...]]:
+    return {check.name: check.findings for check in await verify(db) if not check.holds}
+
+
+async def test_full_and_empty_books_hold(books: Database) -> None:
+    assert await failing(books) == {}
+    await fill(books)
+    assert await failing(books) == {}
+
+
+@pytest.mark.parametrize(
+    ("tampering", "found"),
+    [
+        ("UPDATE posting SET amount = amount + 1 WHERE entry_id = 1 AND amount > 0", "entries-balance"),
+        ("UPDATE account SET balance = balance + 1 WHERE name = 'house:sats'", "balances-kept"),
+        ("UPDATE posting SET balance_after = balance_after + 1 WHERE account_version = 1", "chains-unbroken"),
+        ("UPDATE distribution SET uncovered_sats = uncovered_sats + 1", "distributions-add-up"),
+        ("UPDATE cash_out SET crypto_atoms = crypto_atoms + 1", "distributions-add-up"),
+        ("UPDATE cash_out SET state = 'failed' WHERE state = 'distributed'", "distributed-once"),
+        ("UPDATE cash_out SET state = 'distributed'", "distributed-once"),
+        ("UPDATE distribution_record SET sats = sats + 1 WHERE state = 'owed'", "owed-is-payable"),
+        ("UPDATE payout SET state = 'void' WHERE state = 'invoiced'", "in-flight-is-reserved"),
+        ("UPDATE payout SET amount_sats = amount_sats + 1 WHERE state = 'settled'", "payouts-add-up"),
+        ("UPDATE distribution_record SET state = 'owed' WHERE state = 'settled'", "payouts-add-up"),
+        ("UPDATE distribution_record SET state = 'settled' WHERE state = 'owed'", "settled-once"),
+        ("UPDATE payout_record SET active = false", "settled-once"),
+        (
+            "ALTER TABLE account DROP CONSTRAINT account_guarded; UPDATE account SET balance = 5"
+            " WHERE purpose = 'client-fiat'",
+            "nobody-below-zero",
+        ),
+    ],
+)
+async def test_tampering_is_found(books: Database, tampering: str, found: str) -> None:
+    await fill(books)
+    async with books.transaction() as conn:
+        await execute(conn, "SET LOCAL session_replication_role = replica")  # no trigger fires
+        for statement in tampering.split(";"):
+            await execute(conn, statement)
+    findings = (await failing(books))[found]
+    assert findings and all(findings)
