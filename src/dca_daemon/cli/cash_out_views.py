@@ -1,0 +1,278 @@
+"""A cash-out explained to the last sat and centavo: who got what, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from dca_daemon.cli.output import (
+    NOTHING,
+    detail_text,
+    fiat_json,
+    iso,
+    price_json,
+    price_text,
+    print_pairs,
+    print_table,
+    say,
+    source_fiat_json,
+    source_fiat_text,
+    source_sats_json,
+    source_sats_text,
+    when,
+)
+from dca_daemon.domain.money import fiat_text, sats_text
+
+if TYPE_CHECKING:
+    from dca_daemon.services.cash_outs import CashOutSummary, CashOutView, ShareView, SplitView
+
+
+def summary_dict(summary: CashOutSummary) -> dict[str, Any]:
+    """A line of the list, for scripts."""
+    return {
+        "id": summary.cash_out_id,
+        "external_id": summary.external_id,
+        "happened_at": iso(summary.happened_at),
+        "device_id": summary.device_id,
+        "machine_name": summary.machine_name,
+        "crypto_code": summary.crypto_code,
+        "sats": source_sats_json(summary.crypto_atoms),
+        "fiat": source_fiat_json(summary.fiat, summary.fiat_code),
+        "currency": summary.fiat_code,
+        "state": summary.state,
+        "reason": summary.reason,
+        "reason_text": summary.reason_text,
+        "clients": summary.clients,
+        "client_sats": summary.client_sats,
+        "settled_sats": summary.settled_sats,
+    }
+
+
+def split_dict(split: SplitView) -> dict[str, Any]:
+    """A split, for scripts."""
+    amounts = {
+        name: fiat_json(minor, split.currency)
+        for name, minor in (
+            ("fiat", split.fiat_minor),
+            ("charge_fiat", split.charge_minor),
+            ("clients_fiat", split.clients_minor),
+            ("uncovered_fiat", split.uncovered_minor),
+            ("house_fiat", split.house_minor),
+        )
+    }
+    return {
+        "method": split.method,
+        "charge": split.charge,
+        "currency": split.currency,
+        "total_sats": split.total_sats,
+        "principal_sats": split.principal_sats,
+        "commission_sats": split.commission_sats,
+        "clients_sats": split.clients_sats,
+        "uncovered_sats": split.uncovered_sats,
+        "house_sats": split.house_sats,
+        **amounts,
+        "fiat_per_btc": price_json(split.principal_sats, split.charge_minor, split.currency),
+    }
+
+
+def share_dict(share: ShareView, currency: str) -> dict[str, Any]:
+    """A client's share, for scripts."""
+    return {
+        "client_id": share.client_id,
+        "client": share.client,
+        "balance_before": fiat_json(share.weight_minor, currency),
+        "sats": share.sats,
+        "fiat": fiat_json(share.fiat_minor, currency),
+        "fiat_per_btc": price_json(share.sats, share.fiat_minor, currency),
+        "state": share.state,
+        "payout_id": share.payout_id,
+        "payout_state": share.payout_state,
+    }
+
+
+def whole_dict(view: CashOutView) -> dict[str, Any]:
+    """All of a cash-out, for scripts."""
+    row = view.source_row
+    source = {key: row[key] for key in _SOURCE_COLUMNS}
+    return {
+        "cash_out": {**summary_dict(view.summary), "source": row["source"], "duplicates": row["duplicates"]},
+        "source_row": {
+            **source,
+            "created_at": iso(row["created_at"]),
+            "confirmed_at": iso(row["confirmed_at"]),
+            "first_seen_at": iso(row["first_seen_at"]),
+        },
+        "split": None if view.split is None else split_dict(view.split),
+        "shares": [] if view.split is None else [share_dict(s, view.split.currency) for s in view.shares],
+        "explanation": [] if view.split is None else explain(row, view.split, len(view.shares)),
+        "log": [{**entry, "at": iso(entry["at"])} for entry in view.log],
+    }
+
+
+_SOURCE_COLUMNS = (
+    "commission_percentage", "discount", "raw_ticker_price", "fixed_fee", "source_status", "dispense",
+    "dispense_confirmed", "redeem", "error", "error_code",
+)  # fmt: skip
+
+
+def explain(row: Mapping[str, Any], split: SplitView, clients: int) -> list[str]:
+    """The split in sentences, with the row's own numbers."""
+    return [
+        *_commission_lines(row, split),
+        *_charge_lines(split),
+        *_share_lines(clients),
+        *_house_lines(split, clients),
+    ]
+
+
+def _commission_lines(row: Mapping[str, Any], split: SplitView) -> list[str]:
+    total, commission, principal = (
+        sats_text(sats) for sats in (split.total_sats, split.commission_sats, split.principal_sats)
+    )
+    if split.method == "ticker":
+        fiat, ticker = fiat_text(split.fiat_minor, split.currency), row["raw_ticker_price"]
+        return [
+            f"principal: {fiat} at the ticker of {_plain(ticker)} {split.currency} per BTC = {principal}",
+            f"commission: {total} − {principal} = {commission}",
+        ]
+    rate, discount = row["commission_percentage"], row["discount"]
+    percent = _percent(rate * (1 - Decimal(discount or 0) / 100))
+    reason = f"{_percent(rate)} less a discount of {discount} % = {percent}" if discount else percent
+    return [
+        f"commission: {reason} of {total} = {commission} (rounded half to even)",
+        f"principal: {total} − {commission} = {principal}",
+    ]
+
+
+def _charge_lines(split: SplitView) -> list[str]:
+    fiat, charge = (fiat_text(minor, split.currency) for minor in (split.fiat_minor, split.charge_minor))
+    price = price_text(split.principal_sats, split.charge_minor, split.currency) or NOTHING
+    if split.charge == "dispensed":
+        text = f"fiat for the principal: all the notes, {charge}"
+    else:
+        part = fiat_text(split.fiat_minor - split.charge_minor, split.currency)
+        text = f"fiat for the principal: {fiat} − {part} of commission = {charge}"
+    return [f"{text}; that is {price} per BTC"]
+
+
+def _share_lines(clients: int) -> list[str]:
+    if not clients:
+        return []
+    return [
+        "shares: in proportion to what each client had in just before, in sats and in fiat; the units that"
+        " rounding leaves go to the largest remainders"
+    ]
+
+
+def _house_lines(split: SplitView, clients: int) -> list[str]:
+    """What the house's part consists of."""
+    lines = [
+        f"house: {sats_text(split.commission_sats)} of commission + {sats_text(split.uncovered_sats)} of principal"
+        f" that no client's balance covered = {sats_text(split.house_sats)}"
+    ]
+    if not clients:
+        lines.append("no active Flow Mode client had a balance in this pool: all of it is the house's")
+    elif split.uncovered_minor:
+        lines.append(
+            f"the clients' balances covered {fiat_text(split.clients_minor, split.currency)}; the house took part"
+            f" with the weight of the other {fiat_text(split.uncovered_minor, split.currency)}"
+        )
+    lines.append(
+        f"check: clients {sats_text(split.clients_sats)} + house {sats_text(split.house_sats)}"
+        f" = {sats_text(split.total_sats)}; clients {fiat_text(split.clients_minor, split.currency)}"
+        f" + house {fiat_text(split.house_minor, split.currency)} = {fiat_text(split.fiat_minor, split.currency)}"
+    )
+    return lines
+
+
+def _percent(fraction: Decimal) -> str:
+    return f"{_plain(fraction * 100)} %"
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number.normalize():,f}"
+
+
+def show_whole(view: CashOutView) -> None:
+    """A cash-out for people."""
+    summary, row = view.summary, view.source_row
+    print_pairs(
+        [
+            ("Cash-out", f"{summary.cash_out_id}: {summary.external_id} ({row['source']})"),
+            ("State", f"{summary.state}: {summary.reason_text}"),
+            ("Happened", when(summary.happened_at)),
+            ("Machine", f"{summary.machine_name or 'without a name'} ({summary.device_id})"),
+            ("Notes", source_fiat_text(summary.fiat, summary.fiat_code)),
+            ("Coins", f"{source_sats_text(summary.crypto_atoms)} ({summary.crypto_code})"),
+            ("Created", when(row["created_at"])),
+            ("First seen", when(row["first_seen_at"])),
+            *([("Seen again", f"{row['duplicates']} times, without effect")] if row["duplicates"] else []),
+        ]
+    )
+    if view.split is not None:
+        say()
+        show_split(view.split, view.shares, explain(row, view.split, len(view.shares)))
+    say()
+    print_table(
+        ("when", "what", "detail", "payout"),
+        (
+            (when(e["at"]), e["event"], detail_text(e["detail"], summary.fiat_code), e["payout_id"])
+            for e in view.log
+        ),
+        title="What happened",
+        empty="Nothing is recorded.",
+    )
+
+
+def show_split(split: SplitView, shares: Sequence[ShareView], explanation: Sequence[str]) -> None:
+    """Split and shares for people."""
+    say("Split")
+    for line in explanation:
+        say(f"  {line}")
+    say()
+    # Where the balances do not cover the charge, the house is one more participant.
+    weights = sum(share.weight_minor for share in shares) + split.uncovered_minor
+    rows: list[tuple[str | None, ...]] = [
+        (
+            f"{s.client_id} {s.client}",
+            fiat_text(s.weight_minor, split.currency),
+            _part(s.weight_minor, weights),
+            sats_text(s.sats),
+            fiat_text(s.fiat_minor, split.currency),
+            price_text(s.sats, s.fiat_minor, split.currency),
+            s.state,
+            s.payout_state,
+            s.payout_id,
+        )
+        for s in shares
+    ]
+    if shares and split.uncovered_minor:
+        rows.append(_house_row(split, weights))
+    print_table(
+        (
+            "client", ">balance before", ">weight", ">sats", ">charged", ">price per BTC", "record", "payment",
+            "payout",
+        ),
+        rows,
+        title=f"Shares of the principal, {sats_text(split.principal_sats)}",
+        empty="No client took part.",
+    )  # fmt: skip
+
+
+def _house_row(split: SplitView, weights: int) -> tuple[str | None, ...]:
+    return (
+        "house",
+        fiat_text(split.uncovered_minor, split.currency),
+        _part(split.uncovered_minor, weights),
+        sats_text(split.uncovered_sats),
+        fiat_text(split.uncovered_minor, split.currency),
+        price_text(split.uncovered_sats, split.uncovered_minor, split.currency),
+        None,
+        None,
+        None,
+    )
+
+
+def _part(weight: int, weights: int) -> str:
+    return f"{Decimal(weight) * 100 / weights:.4f} %" if weights else NOTHING

@@ -1,0 +1,208 @@
+"""`dca-daemon client`: who has cash in the machines, and where their sats go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from dca_daemon.cli.client_views import as_dict, history_dict, show_history, show_whole
+from dca_daemon.cli.context import actor, confirm, load, usage_error, with_books, with_wallet
+from dca_daemon.cli.destination import Address, KeyFile, KeyStdin, Lnurl, read_destination
+from dca_daemon.cli.output import AsJson, Limit, Yes, print_json, print_table, say
+from dca_daemon.domain.money import fiat_text, sats_text
+
+if TYPE_CHECKING:
+    from dca_daemon.ledger.db import Database
+    from dca_daemon.payouts.wallet import Destination, DestinationInfo
+    from dca_daemon.runtime.settings import Settings
+    from dca_daemon.services.clients import ClientView, Status
+
+app = typer.Typer(name="client", no_args_is_help=True, help="Clients: who they are, and where they are paid.")
+
+ClientRef = Annotated[str, typer.Argument(metavar="CLIENT", help="The client's id or name.")]
+ModeName = Literal["flow", "fixed"]
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of its own among the clients.")],
+    mode: Annotated[
+        ModeName, typer.Option("--mode", help="flow: buys with each cash-out. fixed: a set amount a day.")
+    ] = "flow",
+    key_file: KeyFile = None,
+    key_stdin: KeyStdin = False,
+    lightning_address: Address = None,
+    lnurl: Lnurl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a client, after its destination has answered.
+
+    Without an option for the destination, the invoice key of its LNbits wallet is asked for. A key is never
+    taken from the command line, where others on this computer could read it.
+    """
+    from dca_daemon.runtime.wiring import key_ring
+    from dca_daemon.services import clients
+
+    settings = load()
+    keys = key_ring(settings)
+    destination = read_destination(key_file, key_stdin, lightning_address, lnurl)
+
+    async def work(db: Database) -> tuple[ClientView, DestinationInfo]:
+        return await with_wallet(
+            settings,
+            lambda wallet: clients.add(
+                db, wallet, keys, name=name, mode=clients.Mode(mode), destination=destination, actor=actor()
+            ),
+        )
+
+    view, info = with_books(settings, work)
+    if as_json:
+        print_json({"client": as_dict(view), "destination_info": _info_dict(info)})
+        return
+    say(f"Client {view.client_id} {view.name!r} is added, in {view.mode} mode, paid to {view.destination}.")
+    say(_answered(info))
+    say(f"Next: dca-daemon deposit record {view.client_id} AMOUNT")
+
+
+def _info_dict(info: DestinationInfo) -> dict[str, Any]:
+    return {"name": info.name, "min_sats": info.min_sats, "max_sats": info.max_sats}
+
+
+def _answered(info: DestinationInfo) -> str:
+    most = "" if info.max_sats is None else f" to {sats_text(info.max_sats)}"
+    return f"The destination answered as {info.name!r}; it takes from {sats_text(info.min_sats)}{most} at once."
+
+
+@app.command("list")
+def list_clients(as_json: AsJson = False) -> None:
+    """List the clients with what they have in, are owed, and have received."""
+    from dca_daemon.services import clients
+
+    found = with_books(load(), clients.list_all)
+    if as_json:
+        print_json({"clients": [as_dict(view) for view in found]})
+        return
+    print_table(
+        ("id", "name", "mode", "status", ">balance", ">owed", ">on its way", ">received", "paid to"),
+        (
+            (
+                c.client_id,
+                c.name,
+                c.mode,
+                c.status,
+                ", ".join(fiat_text(b.balance_minor, b.currency) for b in c.balances) or None,
+                sats_text(c.owed_sats),
+                sats_text(c.in_payout_sats),
+                sats_text(c.settled_sats),
+                c.destination,
+            )
+            for c in found
+        ),
+        empty="There are no clients yet: dca-daemon client add --help",
+    )
+
+
+@app.command()
+def show(client: ClientRef, limit: Limit = 20, as_json: AsJson = False) -> None:
+    """Show one client, with its newest distribution records."""
+    from dca_daemon.services import clients
+
+    async def work(db: Database) -> tuple[ClientView, list[Any]]:
+        return await clients.show(db, client), list(await clients.history(db, client, limit=limit))
+
+    view, records = with_books(load(), work)
+    if as_json:
+        print_json({"client": as_dict(view), "records": [history_dict(record) for record in records]})
+        return
+    show_whole(view)
+    say()
+    show_history(records)
+
+
+@app.command("set")
+def set_client(
+    client: ClientRef,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Another name.")] = None,
+    mode: Annotated[ModeName | None, typer.Option("--mode", help="How it buys from now on.")] = None,
+    key_file: KeyFile = None,
+    key_stdin: KeyStdin = False,
+    lightning_address: Address = None,
+    lnurl: Lnurl = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change a client's name, its mode, or where it is paid: one of them at a time.
+
+    Another destination must answer first, and asks for a confirmation. A payout that is under way still goes
+    to the old one.
+    """
+    from dca_daemon.services import clients
+
+    elsewhere = key_file is not None or key_stdin or lightning_address is not None or lnurl is not None
+    if [name is not None, mode is not None, elsewhere].count(True) != 1:
+        raise usage_error("change one thing at a time: --name, --mode, or the destination")
+    settings = load()
+    if name is not None:
+        view = with_books(settings, lambda db: clients.rename(db, client, name, actor=actor()))
+    elif mode is not None:
+        chosen = clients.Mode(mode)
+        view = with_books(settings, lambda db: clients.set_mode(db, client, chosen, actor=actor()))
+    else:
+        destination = read_destination(key_file, key_stdin, lightning_address, lnurl)
+        view = _set_destination(settings, client, destination, yes=yes)
+    _changed(view, as_json=as_json)
+
+
+def _set_destination(settings: Settings, client: str, destination: Destination, *, yes: bool) -> ClientView:
+    """Asks only after the destination has said who it is, so that a person can see a mistake."""
+    from dca_daemon.runtime.wiring import key_ring
+    from dca_daemon.services import clients
+
+    keys = key_ring(settings)
+
+    async def look(db: Database) -> tuple[ClientView, DestinationInfo]:
+        before = await clients.show(db, client)
+        return before, await with_wallet(settings, lambda wallet: wallet.check_destination(destination))
+
+    async def work(db: Database) -> ClientView:
+        return await with_wallet(
+            settings,
+            lambda wallet: clients.set_destination(
+                db, wallet, keys, str(before.client_id), destination, actor=actor()
+            ),
+        )
+
+    before, info = with_books(settings, look)
+    question = f"Pay {before.name!r} to {destination.address or 'the LNbits wallet'} ({info.name!r}) from now on?"
+    confirm(f"{_answered(info)} So far: {before.destination}. {question}", yes=yes)
+    return with_books(settings, work)
+
+
+@app.command()
+def activate(client: ClientRef, as_json: AsJson = False) -> None:
+    """Let a client take part in new cash-outs."""
+    from dca_daemon.services.clients import Status
+
+    _set_status(client, Status.ACTIVE, as_json=as_json)
+
+
+@app.command()
+def deactivate(client: ClientRef, as_json: AsJson = False) -> None:
+    """Leave a client out of new cash-outs. What it is owed is still paid; its balance stays."""
+    from dca_daemon.services.clients import Status
+
+    _set_status(client, Status.INACTIVE, as_json=as_json)
+
+
+def _set_status(client: str, status: Status, *, as_json: bool) -> None:
+    from dca_daemon.services import clients
+
+    _changed(with_books(load(), lambda db: clients.set_status(db, client, status, actor=actor())), as_json=as_json)
+
+
+def _changed(view: ClientView, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"client": as_dict(view)})
+    else:
+        say(f"Client {view.client_id} {view.name!r}: {view.mode} mode, {view.status}, paid to {view.destination}.")

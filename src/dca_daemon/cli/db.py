@@ -1,0 +1,92 @@
+"""`dca-daemon db`: the schema of the books, and the keys that protect what is in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from dca_daemon.cli.context import actor, load, with_books, with_database
+from dca_daemon.cli.output import AsJson, print_json, say
+from dca_daemon.domain.errors import ConfigError, DatabaseError
+
+if TYPE_CHECKING:
+    from dca_daemon.runtime.settings import Settings
+    from dca_daemon.services.pools import Pool
+
+app = typer.Typer(name="db", no_args_is_help=True, help="Our own database: the schema of the books, and keys.")
+
+
+@app.command()
+def upgrade(as_json: AsJson = False) -> None:
+    """Bring the database to the schema that this program needs, and open the default pool.
+
+    Safe to repeat, and to run twice at once. Stop the daemon of an older version first.
+    """
+    from dca_daemon.ledger import migrate
+
+    settings = load()
+    before = migrate.upgrade(settings.database.sqlalchemy_url)
+    pool = _open_pool(settings)
+    if as_json:
+        shown = None if pool is None else {"id": pool.pool_id, "name": pool.name, "currency": pool.currency}
+        print_json(
+            {"before": before.current, "revision": before.wanted, "changed": not before.fits, "pool": shown}
+        )
+        return
+    if before.fits:
+        say(f"The database is at revision {before.wanted} already.")
+    else:
+        say(f"The database went from {before.current or 'empty'} to revision {before.wanted}.")
+    if pool is None:
+        say("No pool has been opened: set pool.currency, then run this again.")
+    else:
+        say(f"Pool {pool.name!r} is in {pool.currency}.")
+
+
+def _open_pool(settings: Settings) -> Pool | None:
+    """The default pool; None while there is no currency for it in the configuration."""
+    from dca_daemon.services.pools import ensure_default_pool
+
+    try:
+        wanted = settings.pool
+    except ConfigError:
+        return None
+    return with_books(settings, lambda db: ensure_default_pool(db, name=wanted.name, currency=wanted.currency))
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Compare the database's schema with the one that this program needs. Exit status 1 when they differ."""
+    from dca_daemon.ledger.migrate import revision
+
+    settings = load()
+    found = with_database(settings, revision)
+    if as_json:
+        print_json({"revision": found.current, "wanted": found.wanted, "fits": found.fits})
+    if not found.fits:
+        state = f"at revision {found.current}" if found.current else "empty"
+        raise DatabaseError(
+            f"the database is {state}, this program needs revision {found.wanted}",
+            remedy="run: dca-daemon db upgrade",
+        )
+    if not as_json:
+        say(f"The database is at revision {found.current}, as needed.")
+
+
+@app.command("rotate-keys")
+def rotate_keys(as_json: AsJson = False) -> None:
+    """Encrypt every stored invoice key anew with the first encryption key.
+
+    Put the new key on the first line of security.encryption_keys, run this, then remove the old lines.
+    """
+    from dca_daemon.runtime.wiring import key_ring
+    from dca_daemon.services import clients
+
+    settings = load()
+    keys = key_ring(settings)
+    count = with_books(settings, lambda db: clients.rotate_keys(db, keys, actor=actor()))
+    if as_json:
+        print_json({"encrypted": count})
+    else:
+        say(f"{count} invoice keys are encrypted with the first key; older keys can be removed.")

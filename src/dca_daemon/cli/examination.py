@@ -1,0 +1,77 @@
+"""What `doctor` examines: the configuration, section by section, and whatever it makes reachable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from dca_daemon.domain.errors import ConfigError
+from dca_daemon.runtime import wiring
+from dca_daemon.runtime.logging import configure_logging
+from dca_daemon.runtime.settings import Settings, load_settings
+from dca_daemon.runtime.settings_model import SECTIONS
+from dca_daemon.services.doctor import Finding, Level, Subject, examine
+
+T = TypeVar("T")
+_AREA = "configuration"
+
+
+def examine_all(config: Path | None) -> list[Finding]:
+    """Every finding. A configuration that can't be read at all leaves nothing else to look at."""
+    configure_logging(level="error")
+    try:
+        settings = load_settings(config)
+    except ConfigError as error:
+        return [_wrong("file", line, error.remedy) for line in error.message.splitlines()]
+    configure_logging(level="error", secrets=settings.secrets())
+    path = settings.config_path
+    where = f"read from {path}" if path else "no file: environment and credentials only"
+    findings = [Finding(_AREA, "file", Level.OK, where)]
+    for section in SECTIONS:
+        findings += _section(settings, section)
+    return findings + asyncio.run(_examine(settings))
+
+
+def _section(settings: Settings, name: str) -> list[Finding]:
+    try:
+        settings.require(name)
+    except ConfigError as error:
+        return [_wrong(name, line, error.remedy) for line in error.message.splitlines()]
+    return [Finding(_AREA, name, Level.OK, f"[{name}] is complete")]
+
+
+def _wrong(name: str, text: str, remedy: str | None) -> Finding:
+    return Finding(_AREA, name, Level.FAIL, text, remedy or "correct the configuration: docs/configuration.md")
+
+
+async def _examine(settings: Settings) -> list[Finding]:
+    wallet = _if_complete(lambda: wiring.wallet(settings))
+    books = _if_complete(lambda: wiring.open_database(settings))
+    pool = _if_complete(lambda: settings.pool)
+    payouts = _if_complete(lambda: settings.payouts)
+    subject = Subject(
+        books=books,
+        currency=None if pool is None else pool.currency,
+        keys=_if_complete(lambda: wiring.key_ring(settings)),
+        source=_if_complete(lambda: wiring.source_config(settings)),
+        lnbits=wallet,
+        lnbits_url="" if wallet is None else settings.lnbits.url,
+        reserve_sats=0 if payouts is None else payouts.wallet_reserve_sats,
+    )
+    try:
+        return await examine(subject)
+    finally:
+        if wallet is not None:
+            await wallet.close()
+        if books is not None:
+            await books.close()
+
+
+def _if_complete(make: Callable[[], T]) -> T | None:
+    """None where the configuration lacks what it takes; that is a finding already."""
+    try:
+        return make()
+    except ConfigError:
+        return None

@@ -1,0 +1,180 @@
+"""What commands print: tables for people, JSON for scripts. Data on stdout, everything else on stderr.
+
+JSON is the interface that scripts rely on: sats are integers, fiat is a decimal string with the currency's own
+digits, times are ISO 8601 with their zone, states have the names that they have everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.money import fiat_per_btc, fiat_text, from_minor, sats_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts instead of text for people.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, metavar="N", help="At most so many lines.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for a confirmation.")]
+
+NOTHING = "–"
+_PIPED_WIDTH = 10_000  # a file has no edge: nothing is wrapped or cut there
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2, default=_plain) + "\n")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def say(text: str = "") -> None:
+    """A line for people, on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str) -> None:
+    """A line beside the data, on stderr."""
+    sys.stderr.write(text + "\n")
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, empty: str
+) -> None:
+    """A table; a column whose heading starts with `>` is aligned to the right. `empty`: said without rows."""
+    from rich import box
+    from rich.table import Table
+
+    cells = [[NOTHING if cell is None else str(cell) for cell in row] for row in rows]
+    if title:
+        say(title)
+    if not cells:
+        say(empty)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in columns:
+        right = heading.startswith(">")
+        # Ids and amounts are read as one word: where a terminal is too narrow, they fold and are never cut.
+        table.add_column(
+            heading.removeprefix(">"), justify="right" if right else "left", no_wrap=right, overflow="fold"
+        )
+    for row in cells:
+        table.add_row(*row)
+    _console().print(table, soft_wrap=not sys.stdout.isatty())
+
+
+def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
+    """Labelled values, one a line, aligned."""
+    shown = [(label, NOTHING if value is None else str(value)) for label, value in pairs]
+    width = max((len(label) for label, _ in shown), default=0)
+    for label, value in shown:
+        say(f"{label:<{width}}  {value}")
+
+
+def when(moment: datetime | None) -> str | None:
+    """A time for people, in this computer's zone, which it names."""
+    return None if moment is None else f"{moment.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+
+
+def iso(moment: datetime | None) -> str | None:
+    """A time for scripts."""
+    return None if moment is None else moment.isoformat()
+
+
+def fiat_json(minor: int, currency: str) -> str:
+    """A fiat amount for scripts: a decimal string with the currency's digits."""
+    return format(from_minor(minor, currency), "f")
+
+
+def price_json(sats: int, minor: int, currency: str) -> str | None:
+    """Fiat per BTC for scripts; None where there is no price."""
+    price = fiat_per_btc(sats, minor, currency) if minor else None
+    return None if price is None else format(price, "f")
+
+
+def price_text(sats: int, minor: int, currency: str) -> str | None:
+    """Fiat per BTC for people."""
+    price = fiat_per_btc(sats, minor, currency) if minor else None
+    return None if price is None else f"{price:,} {currency}"
+
+
+def source_fiat_json(amount: Decimal, currency: str) -> str:
+    """The source's own amount, with the currency's digits where it fits them, and as it is where not."""
+    if not amount.is_finite():
+        return str(amount)
+    try:
+        digits = len(fiat_json(0, currency).partition(".")[2])
+    except InputError:  # a currency that nobody knows is shown as it came
+        return format(amount, "f")
+    rounded = round(amount, digits)
+    return format(rounded if rounded == amount else amount.normalize(), "f")
+
+
+def source_fiat_text(amount: Decimal, currency: str) -> str:
+    """The same for people."""
+    text = source_fiat_json(amount, currency)
+    return f"{Decimal(text):,} {currency}" if amount.is_finite() else f"{text} {currency}"
+
+
+def source_sats_json(atoms: Decimal) -> int | str:
+    """The source's own number of satoshis: whole, but where a bad row has something else."""
+    whole = atoms.is_finite() and atoms == atoms.to_integral_value()
+    return int(atoms) if whole else str(atoms)
+
+
+def source_sats_text(atoms: Decimal) -> str:
+    """The same for people."""
+    sats = source_sats_json(atoms)
+    return sats_text(sats) if isinstance(sats, int) else f"{sats} sats"
+
+
+def unit_json(amount: int, unit: str) -> int | str:
+    """An amount of an account: an integer of msat, or a fiat amount."""
+    return amount if unit == "msat" else fiat_json(amount, unit)
+
+
+def unit_text(amount: int, unit: str) -> str:
+    """An amount of an account for people; msat as sats with three digits."""
+    return f"{Decimal(amount).scaleb(-3):,} sats" if unit == "msat" else fiat_text(amount, unit)
+
+
+def sats_or_none(sats: int | None) -> str | None:
+    """Sats for people, where there are any to speak of."""
+    return None if sats is None else sats_text(sats)
+
+
+def detail_text(detail: Mapping[str, Any], currency: str | None = None) -> str | None:
+    """The numbers of a log line for people: amounts with their units, as their names tell them."""
+    return ", ".join(_named(k, v, currency) for k, v in detail.items() if v is not None) or None
+
+
+def _named(key: str, value: object, currency: str | None) -> str:
+    name, _, unit = key.rpartition("_")
+    if isinstance(value, int) and unit == "sats":
+        return f"{name} {sats_text(value)}"
+    if isinstance(value, int) and unit == "msat":
+        return f"{name} {unit_text(value, 'msat')}"
+    if isinstance(value, int) and unit == "minor" and currency:
+        return f"{name} {fiat_text(value, currency)}"
+    return f"{key} {value}"

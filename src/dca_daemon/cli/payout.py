@@ -1,0 +1,219 @@
+"""`dca-daemon payout`: the payments, and what a person can do about one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dca_daemon.cli.context import actor, load, with_books
+from dca_daemon.cli.output import (
+    AsJson,
+    Limit,
+    detail_text,
+    fiat_json,
+    iso,
+    print_json,
+    print_pairs,
+    print_table,
+    say,
+    unit_text,
+    when,
+)
+from dca_daemon.domain.money import fiat_text, sats_text
+from dca_daemon.domain.payout import PayoutState
+
+if TYPE_CHECKING:
+    from dca_daemon.ledger.db import Database
+    from dca_daemon.services.payouts import PayoutView
+
+app = typer.Typer(name="payout", no_args_is_help=True, help="Payouts: the Lightning payments to clients.")
+
+PayoutRef = Annotated[str, typer.Argument(metavar="PAYOUT", help="The payout's id, or the beginning of it.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the log and the audit.")]
+
+
+def as_dict(p: PayoutView) -> dict[str, Any]:
+    """A payout for scripts."""
+    return {
+        "id": p.payout_id,
+        "client_id": p.client_id,
+        "client": p.client,
+        "destination": p.destination,
+        "amount_sats": p.amount_sats,
+        "fee_msat": p.fee_msat,
+        "state": p.state,
+        "held_from": p.held_from,
+        "reason": p.reason,
+        "memo": p.memo,
+        "payment_hash": p.payment_hash,
+        "bolt11": p.bolt11,
+        "invoice_expires_at": iso(p.invoice_expires_at),
+        "submits": p.submits,
+        "failures": p.failures,
+        "last_submit_at": iso(p.last_submit_at),
+        "next_attempt_at": iso(p.next_attempt_at),
+        "created_at": iso(p.created_at),
+        "settled_at": iso(p.settled_at),
+        "records": p.records,
+    }
+
+
+@app.command("list")
+def list_payouts(
+    state: Annotated[
+        list[PayoutState] | None, typer.Option("--state", help="Only those in this state; may be repeated.")
+    ] = None,
+    client: Annotated[
+        str | None, typer.Option("--client", metavar="CLIENT", help="Only this client's, by id or name.")
+    ] = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List payouts, the newest first."""
+    from dca_daemon.services import clients, payouts
+
+    states = tuple(str(one) for one in state or ())
+
+    async def work(db: Database) -> list[PayoutView]:
+        client_id = None if client is None else (await clients.show(db, client)).client_id
+        return await payouts.list_all(db, states=states, client=client_id, limit=limit)
+
+    found = with_books(load(), work)
+    if as_json:
+        print_json({"payouts": [as_dict(p) for p in found]})
+        return
+    print_table(
+        ("id", "created", "client", ">amount", ">fee", "state", ">records", "settled", "reason"),
+        (
+            (
+                p.payout_id,
+                when(p.created_at),
+                p.client,
+                sats_text(p.amount_sats),
+                None if p.fee_msat is None else unit_text(p.fee_msat, "msat"),
+                p.state,
+                p.records,
+                when(p.settled_at),
+                p.reason,
+            )
+            for p in found
+        ),
+        empty="There are no such payouts.",
+    )
+
+
+@app.command()
+def show(payout: PayoutRef, as_json: AsJson = False) -> None:
+    """Show one payout: its state, the records that it pays, and what happened to it when."""
+    from dca_daemon.services import payouts
+
+    view, records, log = with_books(load(), lambda db: payouts.show(db, payout))
+    if as_json:
+        print_json(
+            {
+                "payout": as_dict(view),
+                "records": [_record_dict(record) for record in records],
+                "log": [{**entry, "at": iso(entry["at"])} for entry in log],
+            }
+        )
+        return
+    _show_whole(view, records, log)
+
+
+def _record_dict(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": record["record_id"],
+        "type": record["type"],
+        "cash_out_id": record["cash_out_id"],
+        "happened_at": iso(record["happened_at"]),
+        "sats": record["sats"],
+        "fiat": fiat_json(record["fiat_minor"], record["currency"]),
+        "currency": record["currency"],
+        "state": record["state"],
+        "active": record["active"],
+    }
+
+
+def _show_whole(view: PayoutView, records: list[Mapping[str, Any]], log: list[Mapping[str, Any]]) -> None:
+    state = f"{view.state} (was {view.held_from})" if view.held_from else str(view.state)
+    print_pairs(
+        [
+            ("Payout", view.payout_id),
+            ("State", f"{state}: {view.reason}" if view.reason else state),
+            ("Receiver", f"{view.client_id} {view.client!r}, {view.destination}"),
+            ("Amount", sats_text(view.amount_sats)),
+            ("Fee", None if view.fee_msat is None else unit_text(view.fee_msat, "msat")),
+            ("Memo", view.memo),
+            ("Payment hash", view.payment_hash),
+            ("Invoice", view.bolt11),
+            ("Invoice expires", when(view.invoice_expires_at)),
+            ("Created", when(view.created_at)),
+            ("Submitted", f"{view.submits} times, last {when(view.last_submit_at) or 'never'}"),
+            ("Settled", when(view.settled_at)),
+        ]
+    )
+    if view.settled_at is None:
+        print_pairs([("Next attempt", when(view.next_attempt_at))])
+    say()
+    print_table(
+        ("record", "type", "cash-out", "when", ">sats", ">fiat", "state"),
+        (
+            (
+                r["record_id"],
+                r["type"],
+                r["cash_out_id"],
+                when(r["happened_at"]),
+                sats_text(r["sats"]),
+                fiat_text(r["fiat_minor"], r["currency"]),
+                r["state"] if r["active"] else f"{r['state']} (no longer in this payout)",
+            )
+            for r in records
+        ),
+        title="Records that it pays",
+        empty="None.",
+    )
+    say()
+    print_table(
+        ("when", "what", "detail"),
+        ((when(e["at"]), e["event"], detail_text(e["detail"])) for e in log),
+        title="What happened",
+        empty="Nothing is recorded.",
+    )
+
+
+@app.command()
+def retry(payout: PayoutRef, as_json: AsJson = False) -> None:
+    """Try a payout that is under way at once. One that may have been paid is looked up, never paid anew."""
+    from dca_daemon.services import payouts
+
+    _step_in(lambda db: payouts.retry(db, payout, actor=actor()), as_json=as_json)
+
+
+@app.command()
+def hold(payout: PayoutRef, reason: Reason, as_json: AsJson = False) -> None:
+    """Stop a payout that is under way until it is released."""
+    from dca_daemon.services import payouts
+
+    _step_in(lambda db: payouts.hold(db, payout, reason=reason, actor=actor()), as_json=as_json)
+
+
+@app.command()
+def release(payout: PayoutRef, reason: Reason, as_json: AsJson = False) -> None:
+    """Let a held payout go on.
+
+    If its invoice was never submitted, it ends as void and its records are owed again. If it may have been paid,
+    it is looked up again, never paid anew.
+    """
+    from dca_daemon.services import payouts
+
+    _step_in(lambda db: payouts.release(db, payout, reason=reason, actor=actor()), as_json=as_json)
+
+
+def _step_in(work: Callable[[Database], Awaitable[PayoutView]], *, as_json: bool) -> None:
+    view = with_books(load(), work)
+    if as_json:
+        print_json({"payout": as_dict(view)})
+    else:
+        say(f"Payout {view.payout_id} of {sats_text(view.amount_sats)} to {view.client} is {view.state}.")

