@@ -1,0 +1,224 @@
+"""Sets the demo up: PostgreSQL, LNbits, the two databases, wallets, clients with deposits, the daemon's files.
+
+Everything is real and on loopback. Whatever is started registers first how it is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import psycopg
+
+from dca_daemon.demo.atm import SimulatedAtm
+from dca_daemon.demo.atm_scenarios import RunningCashOut, begin, run
+from dca_daemon.demo.config_files import write_config
+from dca_daemon.demo.daemon_process import DaemonProcess
+from dca_daemon.demo.interrupts import Interrupts
+from dca_daemon.demo.lamassu_schema import create_schema
+from dca_daemon.demo.lnbits_admin import WalletKeys
+from dca_daemon.demo.lnbits_server import LnbitsServer
+from dca_daemon.demo.postgres import EmbeddedPostgres, sqlalchemy_url
+from dca_daemon.domain.cash_out import CashOutState
+from dca_daemon.domain.errors import DatabaseError
+from dca_daemon.domain.money import fiat_text
+from dca_daemon.lamassu import trigger
+from dca_daemon.lamassu.grants import DEFAULT_ROLE, grants_sql
+from dca_daemon.ledger import migrate
+from dca_daemon.ledger.db import Database
+from dca_daemon.payouts.cipher import KeyRing
+from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
+from dca_daemon.payouts.lnurl import LnurlConfig
+from dca_daemon.payouts.wallet import Destination, DestinationKind
+from dca_daemon.services import clients, deposits, pools
+
+CURRENCY = "GTQ"
+CHANNEL = "dca_cash_out"
+TOP_UP_SATS = 10_000_000
+ACTOR = "demo"
+LATE_FIAT = Decimal(1600)
+BOOKS_ROLE = "dca"
+_PACE = 60_000  # requests a minute: this LNbits has no limit
+
+# Who has cash in the machines, how much, and whether by Lightning address.
+_CLIENTS = (("Ana", "20000", False), ("Bruno", "10000", False), ("Carla", "5000", True))
+_MACHINES = ("Mercado Central", "Terminal Norte")
+_BEFORE_BASELINE = (("on-chain", 2500, 9), ("lightning", 1000, 3), ("promo", 1800, 1))  # scenario, fiat, days ago
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A client, as the outside world knows it. `deposit_minor` is what it handed over."""
+
+    client_id: int
+    name: str
+    wallet: WalletKeys
+    destination: str
+    deposit_minor: int
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything that the story plays with. `expected`: in which state each cash-out must end up."""
+
+    folder: Path
+    postgres: EmbeddedPostgres
+    lnbits: LnbitsServer
+    source: WalletKeys
+    books: Database
+    lamassu_dsn: str
+    lamassu: psycopg.Connection
+    atms: list[SimulatedAtm]
+    daemon: DaemonProcess
+    people: list[Person] = field(default_factory=list)
+    expected: dict[str, frozenset[CashOutState]] = field(default_factory=dict)
+    silent: RunningCashOut | None = None  # its machine died before the baseline, and will report later
+
+    def expect(self, external_id: str, *states: CashOutState) -> None:
+        """Says how a cash-out must end up, for the check at the end."""
+        self.expected[external_id] = frozenset(states)
+
+
+def start_postgres(folder: Path, stack: ExitStack, interrupts: Interrupts, *, keep: bool) -> EmbeddedPostgres:
+    """The server, with Lamassu's database and an empty one for the books."""
+    postgres = EmbeddedPostgres(folder / "postgres", {"track_commit_timestamp": "on"})
+    stack.callback(postgres.stop if keep else postgres.destroy)
+    with interrupts.held():
+        _start(postgres)
+    postgres.create_database("lamassu")
+    create_schema(postgres.dsn("lamassu"))
+    with psycopg.connect(postgres.dsn("lamassu")) as conn:
+        conn.execute(grants_sql(DEFAULT_ROLE, "lamassu").encode())
+    return postgres
+
+
+def _start(postgres: EmbeddedPostgres) -> None:
+    try:
+        postgres.start()
+    except DatabaseError as error:
+        log = postgres.log_file
+        words = log.read_text(encoding="utf-8", errors="replace").strip()[-300:] if log.exists() else ""
+        raise DatabaseError(
+            f"{error.message}: {words}" if words else error.message, remedy=error.remedy
+        ) from error
+
+
+def start_lnbits(install_dir: Path, folder: Path, stack: ExitStack) -> LnbitsServer:
+    """LNbits on new data."""
+    server = LnbitsServer(install_dir, folder / "lnbits")
+    stack.callback(server.stop)
+    server.start()
+    return server
+
+
+def set_up(
+    folder: Path, postgres: EmbeddedPostgres, lnbits: LnbitsServer, stack: ExitStack, interrupts: Interrupts
+) -> Stage:
+    """Wallets, databases, the daemon's configuration. The daemon itself is not started yet."""
+    source = lnbits.create_wallet("DCA payouts")
+    lnbits.top_up(source.id, TOP_UP_SATS)
+    reader_password, books_password = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
+    postgres.create_role(DEFAULT_ROLE, reader_password)
+    postgres.create_role(BOOKS_ROLE, books_password)
+    postgres.create_database("dca", BOOKS_ROLE)
+    books_url = postgres.dsn("dca", BOOKS_ROLE, books_password)
+    migrate.upgrade(sqlalchemy_url(books_url))
+    asyncio.run(trigger.install(postgres.dsn("lamassu"), CHANNEL))
+    http_port = _free_port()
+    secret_values = {
+        "database.url": books_url,
+        "lamassu.dsn": postgres.dsn("lamassu", DEFAULT_ROLE, reader_password),
+        "lnbits.admin_key": source.adminkey,
+        "security.encryption_keys": KeyRing.generate(),
+    }
+    config = write_config(folder, _document(lnbits.url, http_port), secret_values)
+    books = Database(sqlalchemy_url(books_url), pool_size=2)
+    lamassu = stack.enter_context(psycopg.connect(postgres.dsn("lamassu"), autocommit=True))
+    atms = [stack.enter_context(SimulatedAtm(postgres.dsn("lamassu"), name=name)) for name in _MACHINES]
+    daemon = DaemonProcess(config, http_port, folder / "daemon.log", interrupts)
+    stack.callback(daemon.stop)
+    stage = Stage(
+        folder=folder, postgres=postgres, lnbits=lnbits, source=source, books=books,
+        lamassu_dsn=postgres.dsn("lamassu"), lamassu=lamassu, atms=atms, daemon=daemon,
+    )  # fmt: skip
+    keys = KeyRing(secret_values["security.encryption_keys"])
+    stage.people = asyncio.run(_add_people(stage, keys))
+    return stage
+
+
+def _document(lnbits_url: str, http_port: int) -> dict[str, dict[str, object]]:
+    return {
+        "pool": {"currency": CURRENCY},
+        # Notifications tell of successes at once; failures are found by the scan, here every second.
+        "lamassu": {"channel": CHANNEL, "scan_interval_seconds": 1},
+        "lnbits": {"url": lnbits_url, "requests_per_minute": _PACE},
+        "payouts": {"allow_private_lnurl": True},
+        "http": {"port": http_port},
+        "log": {"format": "json"},
+    }
+
+
+async def _add_people(stage: Stage, keys: KeyRing) -> list[Person]:
+    """Clients whose destinations have answered, each with a deposit recorded and confirmed."""
+    payer = LnbitsWallet(
+        LnbitsConfig(
+            url=stage.lnbits.url,
+            admin_key=stage.source.adminkey,
+            requests_per_minute=_PACE,
+            lnurl=LnurlConfig(allow_private=True),
+        )
+    )
+    try:
+        await pools.ensure_default_pool(stage.books, name="default", currency=CURRENCY)
+        return [await _add_person(stage, payer, keys, *who) for who in _CLIENTS]
+    finally:
+        await payer.close()
+        await stage.books.close()  # its connections belong to this event loop
+
+
+async def _add_person(
+    stage: Stage, payer: LnbitsWallet, keys: KeyRing, name: str, amount: str, by_address: bool
+) -> Person:
+    wallet = stage.lnbits.create_wallet(name)
+    destination = Destination(kind=DestinationKind.LNBITS, wallet_id=wallet.id, invoice_key=wallet.inkey)
+    if by_address:
+        address = f"{wallet.lightning_address}@{stage.lnbits.url.partition('://')[2]}"
+        destination = Destination(kind=DestinationKind.LIGHTNING_ADDRESS, address=address)
+    view, _ = await clients.add(
+        stage.books, payer, keys, name=name, mode=clients.Mode.FLOW, destination=destination, actor=ACTOR
+    )
+    recorded = await deposits.record(
+        stage.books, client=name, amount=amount, currency=CURRENCY, note="notes handed over", actor=ACTOR
+    )
+    change = await deposits.confirm(stage.books, recorded.deposit_id, actor=ACTOR)
+    return Person(view.client_id, name, wallet, view.destination, change.after_minor)
+
+
+def make_history(stage: Stage) -> None:
+    """What the ATM did before the daemon was there: successes that must not be paid, and one left open."""
+    atm = stage.atms[0]
+    for name, fiat, days in _BEFORE_BASELINE:
+        external_id = run(atm, name, Decimal(fiat), ago=timedelta(days=days))
+        stage.expect(external_id, CashOutState.BEFORE_BASELINE)
+    run(atm, "cancelled", ago=timedelta(days=2))
+    stage.silent = begin(stage.atms[1], "late", LATE_FIAT, ago=timedelta(days=1))
+    for _ in range(3):  # seen, confirmed, told to dispense: then the machine falls silent
+        stage.silent.step()
+
+
+def describe_person(person: Person) -> str:
+    """One line about a client."""
+    return f"{person.name}: {fiat_text(person.deposit_minor, CURRENCY)} deposited, paid to {person.destination}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
