@@ -117,7 +117,7 @@ async def load(conn: AsyncConnection, payout_id: str) -> Payout:
                   coalesce(p.receiver_wallet_id, d.wallet_id) AS wallet_id,
                   d.invoice_key_encrypted AS invoice_key_sealed
              FROM payout p JOIN destination d ON d.id = p.destination_id
-            WHERE CAST(p.id AS text) = :id""",
+            WHERE p.id = CAST(:id AS uuid)""",
         id=payout_id,
     )
     if found is None:
