@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 # The first half of our two-part advisory lock keys, so that another program's locks are never ours.
 LOCK_CLASS_POOL = 0x0DCA_0001
+DRIVER = "postgresql+psycopg"
 RETRIES_MAX = 8
 _RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock: the transaction left nothing behind
 _CONNECT_ARGS = {
@@ -42,10 +43,7 @@ class Database:
     """
 
     def __init__(self, url: str, *, pool_size: int = 5, application_name: str = "dca-daemon") -> None:
-        try:
-            parsed = make_url(url)
-        except ArgumentError:
-            raise ConfigError("database.url is not an address of a database") from None
+        parsed = parse_url(url)
         self.name = parsed.render_as_string(hide_password=True)
         self.engine: AsyncEngine = create_async_engine(
             parsed,
@@ -86,6 +84,23 @@ class Database:
                 log.info("database.retry", attempt=attempt, sqlstate=sqlstate(error))
                 await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, no secret
         raise AssertionError("unreachable")
+
+
+def parse_url(url: str) -> URL:
+    """The parts of our database's address. Raises `ConfigError`, which does not quote it."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise _no_address() from None
+    if parsed.drivername != DRIVER:
+        raise _no_address()
+    return parsed
+
+
+def _no_address() -> ConfigError:
+    return ConfigError(
+        "database.url is not an address of a database", remedy="write it like postgresql://role@localhost/dca"
+    )
 
 
 def sqlstate(error: BaseException) -> str | None:

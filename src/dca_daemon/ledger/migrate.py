@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from dca_daemon.domain.errors import DatabaseError
-from dca_daemon.ledger.db import Database, first_line
+from dca_daemon.ledger.db import Database, first_line, parse_url
 
 SCHEMA_CODE = "database-schema"
 _LOCK_KEY = 0x0DCA_0000_0001
@@ -53,7 +53,7 @@ def upgrade(url: str) -> Revision:
 
     Raises `DatabaseError` when the database is away, refuses, or is newer than this program.
     """
-    engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5})
+    engine = create_engine(parse_url(url), poolclass=NullPool, connect_args={"connect_timeout": 5})
     try:
         with engine.connect() as guard, engine.connect() as conn:
             guard.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})
