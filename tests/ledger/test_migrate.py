@@ -1,0 +1,152 @@
+"""Migrations: once, by one process at a time, and in words that tell what to do."""
+
+from __future__ import annotations
+
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from dca_daemon.domain.errors import ConfigError, DatabaseError
+from dca_daemon.ledger import migrate
+from dca_daemon.ledger.db import Database
+from tests.fixtures.postgres import PostgresServer, TestDb
+
+ROOT = Path(__file__).resolve().parents[2]
+AWAY = "postgresql+psycopg://somebody:very-secret@127.0.0.1:1/books"
+
+
+@pytest.fixture
+def empty_db(postgres_server: PostgresServer) -> Iterator[TestDb]:
+    """A database without any table."""
+    with postgres_server.clone("template0") as database:
+        yield TestDb(database, postgres_server.dsn(database))
+
+
+def stamped(db: TestDb) -> str:
+    with psycopg.connect(db.dsn) as conn:
+        found = conn.execute("SELECT version_num FROM alembic_version").fetchall()
+    assert len(found) == 1
+    return str(found[0][0])
+
+
+def stamp(db: TestDb, revision: str) -> None:
+    with psycopg.connect(db.dsn) as conn:
+        conn.execute("UPDATE alembic_version SET version_num = %s", (revision,))
+
+
+def test_from_empty_and_once_more(empty_db: TestDb) -> None:
+    wanted = migrate.wanted_revision()
+    assert migrate.upgrade(empty_db.sqlalchemy_url) == migrate.Revision(None, wanted)
+    assert stamped(empty_db) == wanted
+    with psycopg.connect(empty_db.dsn) as conn:
+        first = conn.execute("SELECT id FROM installation").fetchall()
+    before = migrate.upgrade(empty_db.sqlalchemy_url)
+    assert before.fits and before.current == wanted
+    with psycopg.connect(empty_db.dsn) as conn:
+        assert conn.execute("SELECT id FROM installation").fetchall() == first
+
+
+def test_several_at_once_migrate_once(empty_db: TestDb) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        before = list(threads.map(migrate.upgrade, [empty_db.sqlalchemy_url] * 4))
+    found = sorted(str(revision.current) for revision in before)
+    assert found == sorted(["None", *[migrate.wanted_revision()] * 3])
+
+
+def test_a_newer_database_is_refused_and_left_alone(books_db: TestDb) -> None:
+    stamp(books_db, "9999")
+    with pytest.raises(DatabaseError) as caught:
+        migrate.upgrade(books_db.sqlalchemy_url)
+    assert str(caught.value) == (
+        "the database is at revision 9999, which this program does not know "
+        "(it was migrated by a newer dca-daemon: install that version)"
+    )
+    assert stamped(books_db) == "9999"
+
+
+async def test_the_right_revision_passes(books: Database) -> None:
+    await migrate.check_revision(books)
+    assert (await migrate.revision(books)).fits
+
+
+async def test_another_revision_says_what_to_do(books_db: TestDb, books: Database) -> None:
+    stamp(books_db, "0000")
+    with pytest.raises(DatabaseError) as caught:
+        await migrate.check_revision(books)
+    assert caught.value.code == migrate.SCHEMA_CODE
+    assert str(caught.value) == (
+        f"the database is at revision 0000, this program needs revision {migrate.wanted_revision()} "
+        "(run: dca-daemon db upgrade)"
+    )
+
+
+async def test_an_empty_database_says_what_to_do(empty_db: TestDb) -> None:
+    db = Database(empty_db.sqlalchemy_url)
+    with pytest.raises(DatabaseError, match=r"the database is empty, .* \(run: dca-daemon db upgrade\)"):
+        await migrate.check_revision(db)
+    await db.close()
+
+
+def one_line(error: DatabaseError) -> None:
+    assert "\n" not in str(error)
+    assert "very-secret" not in str(error) and "very-secret" not in repr(error)
+    assert error.remedy is not None and "database.url" in error.remedy
+
+
+def test_a_database_that_is_away_cannot_be_migrated() -> None:
+    with pytest.raises(DatabaseError, match="could not be migrated: connection failed") as caught:
+        migrate.upgrade(AWAY)
+    one_line(caught.value)
+
+
+async def test_a_database_that_is_away_is_one_clear_line() -> None:
+    db = Database(AWAY)
+    assert "very-secret" not in db.name
+    with pytest.raises(DatabaseError, match="our database is not reachable: connection failed") as caught:
+        async with db.transaction():
+            pass
+    one_line(caught.value)
+    with pytest.raises(DatabaseError):
+        await migrate.check_revision(db)
+    await db.close()
+
+
+async def test_a_wrong_password_is_one_clear_line(postgres_server: PostgresServer, books_db: TestDb) -> None:
+    url = books_db.sqlalchemy_url.replace("://", "://nobody:very-secret@", 1)
+    url = url.replace(url.split("@")[1] + "@", "", 1) if url.count("@") > 1 else url
+    db = Database(url)
+    with pytest.raises(DatabaseError, match="our database is not reachable") as caught:
+        async with db.transaction():
+            pass
+    one_line(caught.value)
+    await db.close()
+
+
+@pytest.mark.parametrize("url", ["", "books", "postgresql+psycopg://host:port/x", "nosuchdb://host/books"])
+def test_what_is_no_address_is_a_wrong_setting(url: str) -> None:
+    for use in (Database, migrate.upgrade):
+        with pytest.raises(ConfigError, match=r"database\.url"):
+            use(url)
+
+
+def test_the_wheel_brings_the_migrations_along(tmp_path: Path) -> None:
+    uv = ROOT / ".venv" / "bin" / "uv"
+    subprocess.run([uv, "build", "--wheel", "--quiet", "--out-dir", tmp_path], cwd=ROOT, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    versions = {f"dca_daemon/_alembic/versions/{p.name}" for p in (ROOT / "alembic" / "versions").glob("*.py")}
+    assert versions and versions <= names
+    assert {
+        "dca_daemon/_alembic/env.py",
+        "dca_daemon/_alembic/script.py.mako",
+        "dca_daemon/_alembic/alembic.ini",
+        "dca_daemon/config.example.toml",
+        "dca_daemon/py.typed",
+    } <= names
+    assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]

@@ -1,0 +1,153 @@
+"""Queries of the main job use their indexes: what one cash-out costs does not grow with history."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dca_daemon.domain.payout import PayoutState
+from dca_daemon.ledger import journal
+from dca_daemon.ledger.accounts import coins_received, house_sats
+from dca_daemon.ledger.db import Database, execute
+from dca_daemon.payouts import store
+from dca_daemon.services import mirror
+from dca_daemon.services.intake import flow_balances
+from tests.ledger.filled import fill, made_up_invoice
+from tests.ledger.test_journal import entry
+from tests.services.builders import client, success, value
+
+MANY = 50_000
+
+# What years of work leave behind: settled payouts, distributed cash-outs, spent deposits. No trigger fires.
+HISTORY = [
+    "SET LOCAL session_replication_role = replica",
+    f"""INSERT INTO client (id, name, mode, destination_id)
+        SELECT 1000 + n, 'Old ' || n, 'flow', (SELECT min(id) FROM destination)
+          FROM generate_series(1, {MANY}) n""",
+    "INSERT INTO pool (id, name, currency) VALUES (2, 'other', 'GTQ')",
+    f"""INSERT INTO account (name, unit, kind, purpose, guarded, client_id, pool_id, balance, version)
+        SELECT 'client:' || 1000 + n || ':fiat:2', 'GTQ', 'liability', 'client-fiat', true, 1000 + n, 2, -n, 1
+          FROM generate_series(1, {MANY}) n""",
+    f"""INSERT INTO journal_entry (template, idempotency_key, input_hash, happened_at, actor, cause)
+        SELECT 'old', 'old:' || n, 'x', now(), 'x', 'x' FROM generate_series(1, {MANY}) n""",
+    f"""INSERT INTO posting (account_id, account_version, entry_id, amount, balance_after)
+        SELECT a.id, 100 + n, e.id, 1, n FROM generate_series(1, {MANY}) n
+          JOIN journal_entry e ON e.idempotency_key = 'old:' || n,
+               (SELECT id FROM account WHERE name = 'house:sats') a""",
+    f"""INSERT INTO cash_out SELECT (jsonb_populate_record(c, jsonb_build_object(
+               'id', 10000 + n, 'external_id', 'old-' || n))).*
+          FROM generate_series(1, {MANY}) n, cash_out c
+         WHERE c.id = (SELECT min(cash_out_id) FROM distribution)""",
+    f"""INSERT INTO distribution SELECT (jsonb_populate_record(d, jsonb_build_object(
+               'id', 10000 + n, 'cash_out_id', 10000 + n, 'entry_id', e.id))).*
+          FROM generate_series(1, {MANY}) n JOIN journal_entry e ON e.idempotency_key = 'old:' || n,
+               distribution d WHERE d.id = (SELECT min(id) FROM distribution)""",
+    f"""INSERT INTO distribution_record (id, distribution_id, client_id, type, sats, fiat_minor, state)
+        SELECT 10000 + n, 10000 + n, 1 + n % 3, 'flow', 5, 5, 'settled' FROM generate_series(1, {MANY}) n""",
+    f"""INSERT INTO payout (id, client_id, destination_id, amount_sats, state, memo, bolt11, payment_hash,
+                            invoice_expires_at, submit_until, fee_msat, settled_at)
+        SELECT CAST(lpad(to_hex(n), 32, '0') AS uuid), 1 + n % 3, (SELECT min(id) FROM destination), 5, 'settled',
+               'x', 'x', 'old-' || n, now(), now(), 0, now() FROM generate_series(1, {MANY}) n""",
+    f"""INSERT INTO payout_record (payout_id, record_id)
+        SELECT CAST(lpad(to_hex(n), 32, '0') AS uuid), 10000 + n FROM generate_series(1, {MANY}) n""",
+    f"""INSERT INTO payout_log (payout_id, event)
+        SELECT CAST(lpad(to_hex(n), 32, '0') AS uuid), 'settled' FROM generate_series(1, {MANY}) n""",
+]
+BIG = (
+    "client",
+    "account",
+    "journal_entry",
+    "posting",
+    "cash_out",
+    "distribution",
+    "distribution_record",
+    "payout",
+    "payout_record",
+    "payout_log",
+)
+
+
+async def explain(db: Database, work: Callable[[AsyncConnection], Awaitable[object]]) -> list[str]:
+    """The plans of all statements that the work makes, run first for real and then explained."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        statements.append((statement, parameters))
+
+    plans = []
+    async with db.engine.connect() as conn:
+        transaction = await conn.begin()
+        event.listen(db.engine.sync_engine, "before_cursor_execute", note)
+        try:
+            await work(conn)
+        finally:
+            event.remove(db.engine.sync_engine, "before_cursor_execute", note)
+        for statement, parameters in statements:
+            found = await conn.exec_driver_sql(f"EXPLAIN {statement}", parameters)
+            plans.append(statement + "\n" + "\n".join(str(r[0]) for r in found))
+        await transaction.rollback()
+    assert plans
+    return plans
+
+
+def assert_no_big_scan(plans: list[str]) -> None:
+    for plan in plans:
+        scanned = {line.split()[0] for line in plan.split("Seq Scan on ")[1:]}
+        assert not scanned & set(BIG), plan
+
+
+@pytest.fixture
+async def full(books: Database) -> Database:
+    """Books with a long history, and a little that is open."""
+    ids = await fill(books)
+    async with books.transaction() as conn:
+        for statement in HISTORY:
+            await execute(conn, statement)
+    await client(books, "100")
+    async with books.engine.connect() as conn:
+        await conn.execution_options(isolation_level="AUTOCOMMIT")
+        await conn.exec_driver_sql("ANALYZE")
+    assert ids.a
+    return books
+
+
+async def test_the_main_job_reads_by_index(full: Database) -> None:
+    rows = [success() for _ in range(20)]
+    open_payout = str(await value(full, "SELECT id FROM payout WHERE state = 'invoiced'"))
+    owed = int(await value(full, "SELECT client_id FROM distribution_record WHERE state = 'owed' LIMIT 1"))
+
+    async def payers_look(conn: AsyncConnection) -> None:
+        await store.due(conn, 4)
+        await store.owed_clients(conn, 4)
+        await store.seconds_to_next(conn)
+        await store.unpaid_sats(conn)
+
+    async def a_payouts_life(conn: AsyncConnection) -> None:
+        found = await store.reserve(conn, owed, max_sats=10**9, actor="test")
+        assert found is not None
+        payout_id = found[0]
+        await store.invoiced(conn, await store.load(conn, payout_id), made_up_invoice(payout_id))
+        await store.submitting(conn, await store.load(conn, payout_id))
+        payout = await store.load(conn, payout_id)
+        await store.settle(conn, payout, fee_msat=1, evidence={}, actor="test")
+
+    async def a_payouts_failure(conn: AsyncConnection) -> None:
+        await store.submitting(conn, await store.load(conn, open_payout))
+        payout = await store.load(conn, open_payout)
+        await store.postpone(conn, payout, seconds=1, reason="test")
+        await store.release(conn, payout, PayoutState.FAILED, reason="test", actor="test")
+
+    works: dict[str, Callable[[AsyncConnection], Awaitable[object]]] = {
+        "what the payer looks for": payers_look,
+        "a payout that settles": a_payouts_life,
+        "a payout that fails": a_payouts_failure,
+        "what the books have of rows": lambda conn: mirror.known(conn, rows),
+        "balances of a pool": lambda conn: flow_balances(conn, 1),
+        "a posting": lambda conn: journal.post(conn, [entry("k", (coins_received(), 5), (house_sats(), -5))]),
+    }
+    for work in works.values():
+        assert_no_big_scan(await explain(full, work))
