@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from dca_daemon.domain.money import fiat_per_btc, fiat_text, sats_text
 
@@ -25,7 +25,7 @@ def memo(purchases: Sequence[Purchase]) -> str:
     Dates are UTC. At most about 200 characters; LNbits takes 640.
     """
     sats = sum(p.sats for p in purchases)
-    days = sorted({p.happened_at.strftime("%Y-%m-%d") for p in purchases})
+    days = sorted({p.happened_at.astimezone(UTC).strftime("%Y-%m-%d") for p in purchases})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     many = f"{len(purchases)} purchases, " if len(purchases) > 1 else ""
     currencies = {p.currency for p in purchases}

@@ -84,7 +84,7 @@ def _failed(e: Evidence) -> Judgement:
     assert e.sent is not None
     if _arrived(e):
         return Judgement(Verdict.HOLD, "the receiver has it, though the source wallet's record says failed")
-    if e.sent.internal or e.receiver_visible or e.trust_external_failures:
+    if e.sent.internal or e.received is not None or e.trust_external_failures:
         return Judgement(Verdict.FAILED, "the source wallet's record says failed; no money moved")
     if not e.patient:
         return Judgement(Verdict.WAIT, "LNbits says that the payment failed; a second look follows")
@@ -94,6 +94,8 @@ def _failed(e: Evidence) -> Judgement:
 
 
 def _never_left(e: Evidence) -> Judgement:
+    if _arrived(e) and not e.patient:
+        return Judgement(Verdict.WAIT, "the receiver has it; the source wallet has no record of it, as yet")
     if _arrived(e):
         return Judgement(
             Verdict.HOLD, "the receiver's invoice is paid, but the source wallet has no record of paying it"
