@@ -112,6 +112,8 @@ async def tell(stage: Stage, narrator: Narrator, told: Told) -> CashOutState:
     narrator.line("the ATM", f"{'; '.join(told.sentences) or 'waits for coins, in vain'}.")
     if state is CashOutState.DISTRIBUTED:
         await _tell_distribution(stage, narrator, cash_out.id)
+        if scenario.verdict is Verdict.REVIEW:
+            narrator.line("", "It was distributed before it was cancelled: it stays so, and the log warns.")
     else:
         style = "yellow" if state is CashOutState.REVIEW else ""
         narrator.line("the daemon", f"{state}: {reason}. Nobody is paid.", style=style)

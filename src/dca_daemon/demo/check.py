@@ -72,7 +72,7 @@ class _Books:
     """What the books say: the journal's accounts (msat or minor units, debit > 0), the records, the payouts."""
 
     accounts: Mapping[str, int]
-    per_client: Mapping[int, Any]
+    per_client: Mapping[int, Any]  # records: settled sats, fiat; confirmed deposits
     totals: Any
     states: Mapping[str, CashOutState]
     distributed: list[str]
@@ -123,8 +123,14 @@ async def _read_books(stage: Stage) -> _Books:
         await conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         per_client = await rows(
             conn,
-            """SELECT client_id, coalesce(sum(sats) FILTER (WHERE state = 'settled'), 0) AS settled,
-                      sum(fiat_minor) AS fiat FROM distribution_record GROUP BY client_id""",
+            """SELECT c.id AS client_id,
+                      (SELECT coalesce(sum(sats), 0) FROM distribution_record r
+                        WHERE r.client_id = c.id AND r.state = 'settled') AS settled,
+                      (SELECT coalesce(sum(fiat_minor), 0) FROM distribution_record r
+                        WHERE r.client_id = c.id) AS fiat,
+                      (SELECT coalesce(sum(amount_minor), 0) FROM deposit d
+                        WHERE d.client_id = c.id AND d.state = 'confirmed') AS deposited
+                 FROM client c""",
         )
         totals = await one(
             conn,
@@ -155,8 +161,7 @@ async def _read_books(stage: Stage) -> _Books:
 def _compare_wallets(stage: Stage, books: _Books, found: Agreement) -> None:
     """LNbits against the records and the payouts."""
     for person in stage.people:
-        record = books.per_client.get(person.client_id)
-        settled = int(record.settled) if record else 0
+        settled = int(books.per_client[person.client_id].settled)
         in_wallet = stage.lnbits.balance_msat(person.wallet.inkey)
         found.sats(f"{person.name}: LNbits wallet = settled records", in_wallet, settled * MSATS_PER_SAT)
     paid_msat = int(books.totals.paid) * MSATS_PER_SAT + int(books.totals.fee_msat)
@@ -180,10 +185,10 @@ def _compare_ledger(stage: Stage, books: _Books, found: Agreement) -> None:
     in_flight = -_balance(books, accounts.payouts_in_flight())
     found.sats("ledger: owed + in flight = nothing", owed + in_flight, 0)
     for person in stage.people:
-        record = books.per_client.get(person.client_id)
+        client = books.per_client[person.client_id]
         left = -_balance(books, accounts.client_fiat(person.client_id, DEFAULT_POOL_ID, CURRENCY))
-        bought = int(record.fiat) if record else 0
-        found.fiat(f"{person.name}: fiat left = deposit − what it bought", left, person.deposit_minor - bought)
+        expected = int(client.deposited) - int(client.fiat)
+        found.fiat(f"{person.name}: fiat left = deposit − what it bought", left, expected)
 
 
 def _balance(books: _Books, account: accounts.Account) -> int:

@@ -15,7 +15,7 @@ from dca_daemon.demo.narrator import Narrator
 from dca_daemon.demo.stage import Stage
 from dca_daemon.domain.errors import DcaError
 
-_COMMANDS = (
+_COMMANDS = (  # each works while the demo is up
     "client list", "cash-out list", "cash-out show {cash_out}", "payout list", "ledger balances", "ledger verify",
     "doctor",
 )  # fmt: skip
@@ -59,7 +59,7 @@ def _wait(stage: Stage) -> None:
 
 async def _prompt(stage: Stage, narrator: Narrator) -> None:
     narrator.say(f"Enter: a cash-out of {_DEFAULT_FIAT} GTQ. NAME [FIAT]: one of another kind. names: the kinds.")
-    narrator.say("check: compares everything again. q: ends the demo and removes its data.")
+    narrator.say("check: compares everything again. q: ends the demo.")
     while True:
         try:
             words = input("demo> ").split()  # noqa: ASYNC250 - nothing else runs meanwhile

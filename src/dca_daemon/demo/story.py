@@ -47,7 +47,10 @@ def run_demo(
                     stage = prepare(
                         narrator, folder, _lnbits_dir(lnbits_dir), stack, interrupts, keep=data_dir is not None
                     )
-                    return asyncio.run(_perform(stage, narrator, begun, once=once, as_json=as_json))
+                    status = asyncio.run(_perform(stage, narrator, begun, once=once, as_json=as_json))
+                    if data_dir is not None:
+                        narrator.say(f"Kept: {folder}, and PostgreSQL's data in {stage.postgres.log_file.parent}")
+                    return status
                 finally:
                     interrupts.ignore()
         except Interrupted as interruption:
