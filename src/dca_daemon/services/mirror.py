@@ -106,13 +106,16 @@ _COLUMNS: dict[str, str] = {
     "happened_at": "timestamptz",
 }
 _KEPT = ("source", "external_id", "happened_at", "machine_name")
+_FINAL = ("crypto_atoms", "fiat", "fiat_code")  # once distributed, the books keep what they shared
 _TYPED = ", ".join(f"{c} {t}" for c, t in _COLUMNS.items())
+_UNLESS_DISTRIBUTED = "CASE WHEN cash_out.state = 'distributed' THEN cash_out.{0} ELSE excluded.{0} END"
 _UPSERT = f"""
     INSERT INTO cash_out ({", ".join(_COLUMNS)}, pool_id)
     SELECT {", ".join(c if c != "happened_at" else "coalesce(happened_at, now())" for c in _COLUMNS)}, :pool
       FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r ({_TYPED})
     ON CONFLICT (source, external_id) DO UPDATE SET
-        {", ".join(f"{c} = excluded.{c}" for c in _COLUMNS if c not in _KEPT)},
+        {", ".join(f"{c} = excluded.{c}" for c in _COLUMNS if c not in (*_KEPT, *_FINAL))},
+        {", ".join(f"{c} = {_UNLESS_DISTRIBUTED.format(c)}" for c in _FINAL)},
         machine_name = coalesce(excluded.machine_name, cash_out.machine_name),
         happened_at = CASE WHEN cash_out.state IN (excluded.state, 'due') THEN cash_out.happened_at
                            ELSE excluded.happened_at END,
