@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.domain.payout import NEVER_SUBMITTED_STATES, OPEN_STATES, PayoutState
-from dca_daemon.ledger.db import Database, execute, one, rows
+from dca_daemon.ledger.db import Database, constraint, execute, one, rows, scalar
 from dca_daemon.payouts import store
 from dca_daemon.services.audit import audit
 from dca_daemon.services.clients import describe
@@ -184,9 +185,30 @@ async def release(db: Database, reference: str, *, reason: str, actor: str) -> P
         await _audit(conn, payout, "payout.release", new, actor, reason)
         return payout_id
 
-    view = await _shown(db, await db.run(work))
+    try:
+        released = await db.run(work)
+    except IntegrityError as error:
+        if constraint(error) == "payout_one_open":
+            raise await _another_open(db, reference) from None
+        raise
+    view = await _shown(db, released)
     log.info("payout.released", payout_id=view.payout_id, client_id=view.client_id, state=view.state)
     return view
+
+
+async def _another_open(db: Database, reference: str) -> ConflictError:
+    """What may have been paid does not stop later purchases, so another payout may be on its way by now."""
+    async with db.transaction() as conn:
+        other = await scalar(
+            conn,
+            """SELECT CAST(o.id AS text) FROM payout p JOIN payout o ON o.client_id = p.client_id
+                WHERE p.id = CAST(:id AS uuid) AND o.state = ANY(:open) LIMIT 1""",
+            id=await find(conn, reference),
+            open=list(OPEN_STATES),
+        )
+    return ConflictError(
+        f"payout {other or '?'} of the same client is on its way", remedy="release this one when that has ended"
+    )
 
 
 def _need_reason(reason: str) -> None:
