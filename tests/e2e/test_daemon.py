@@ -88,7 +88,7 @@ async def test_killed_and_started_again_it_catches_up_and_pays_once(installation
 async def test_of_two_daemons_one_works_and_the_other_takes_over(installation: Installation) -> None:
     await installation.install_trigger()
     first = installation.start()
-    await installation.has_logged("daemon.active")
+    await installation.has_logged("baseline.set")
     installation.start()
     await installation.has_logged("leader.standby")
     assert get(f"{installation.url()}/readyz").json()["role"] == "standby"
@@ -105,7 +105,7 @@ async def test_of_two_daemons_one_works_and_the_other_takes_over(installation: I
 async def test_a_leader_that_was_frozen_wakes_up_and_harms_nothing(installation: Installation) -> None:
     await installation.install_trigger()
     first = installation.start()
-    await installation.has_logged("daemon.active")
+    await installation.has_logged("baseline.set")
     installation.start()
     await installation.has_logged("leader.standby")
     for _ in range(6):
@@ -125,6 +125,7 @@ async def test_sigterm_ends_it_cleanly_within_seconds(installation: Installation
     await installation.install_trigger()
     daemon = installation.start()
     await installation.has_logged("listener.connected")
+    await installation.has_logged("baseline.set")
     atm_scenarios.run(installation.atm, "lightning")
     await installation.has_logged("payout.reserved")
     daemon.terminate()
@@ -140,6 +141,7 @@ async def test_lost_connections_to_every_database_are_made_good(installation: In
     await installation.install_trigger()
     installation.start()
     await installation.has_logged("listener.connected")
+    await installation.has_logged("baseline.set")
     for _ in range(4):
         atm_scenarios.run(installation.atm, "lightning", Decimal(500))
         terminate_backends(installation.books_db.dsn, "dca-daemon%")
@@ -154,6 +156,7 @@ async def test_status_ready_and_metrics_tell_how_it_stands(installation: Install
     await installation.install_trigger()
     installation.start()
     await installation.has_logged("listener.connected")
+    await installation.has_logged("baseline.set")
     atm_scenarios.run(installation.atm, "on-chain")
     await installation.all_settled()
     await installation.distributed(1)

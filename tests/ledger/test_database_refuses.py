@@ -98,7 +98,7 @@ JOURNAL: list[tuple[str, list[str], str, str | None]] = [
         "postings added to an older entry",
         [postings(("deposit:1:confirmed", COINS, 5), ("deposit:1:confirmed", HOUSE, -5))],
         RESTRICT,
-        None,
+        "posting_entry_open",
     ),
     (
         "a balance that does not follow from the one before",
@@ -169,8 +169,27 @@ JOURNAL: list[tuple[str, list[str], str, str | None]] = [
     (
         "an account with postings deleted",
         ["DELETE FROM account WHERE name = 'house:sats'"],
+        RESTRICT,
+        None,
+    ),
+    (
+        "a posting to an account that is not there",
+        [
+            entry("k"),
+            """INSERT INTO posting (account_id, account_version, entry_id, amount, balance_after)
+               SELECT 999999, 1, id, 5, 5 FROM journal_entry WHERE idempotency_key = 'k'""",
+        ],
         FOREIGN_KEY,
-        "posting_account_id_fkey",
+        "posting_account",
+    ),
+    (
+        "a posting to an entry that is not there",
+        [
+            """INSERT INTO posting (account_id, account_version, entry_id, amount, balance_after)
+               SELECT id, version + 1, 999999, 5, balance + 5 FROM account WHERE name = 'house:sats'"""
+        ],
+        RESTRICT,
+        "posting_entry_open",
     ),
 ]
 

@@ -6,10 +6,11 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -119,28 +120,32 @@ def first_line(error: BaseException) -> str:
     return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
 
 
+@lru_cache(maxsize=512)
+def statement(sql: str) -> TextClause:
+    """The parsed statement; parsing a long one each time would cost as much as running it."""
+    return text(sql)
+
+
 async def rows(conn: AsyncConnection, sql: str, **parameters: Any) -> list[Any]:
     """All rows of a query; each row's columns by name."""
-    return list((await conn.execute(text(sql), parameters)).all())
+    return list((await conn.execute(statement(sql), parameters)).all())
 
 
 async def one(conn: AsyncConnection, sql: str, **parameters: Any) -> Any:
     """The one row of a query, or None."""
-    return (await conn.execute(text(sql), parameters)).one_or_none()
+    return (await conn.execute(statement(sql), parameters)).one_or_none()
 
 
 async def scalar(conn: AsyncConnection, sql: str, **parameters: Any) -> Any:
     """The single value of a query, or None."""
-    return (await conn.execute(text(sql), parameters)).scalar_one_or_none()
+    return (await conn.execute(statement(sql), parameters)).scalar_one_or_none()
 
 
 async def execute(conn: AsyncConnection, sql: str, **parameters: Any) -> int:
     """Runs a statement; the number of rows it touched."""
-    return (await conn.execute(text(sql), parameters)).rowcount
+    return (await conn.execute(statement(sql), parameters)).rowcount
 
 
 async def lock_pool(conn: AsyncConnection, pool_id: int) -> None:
     """Serializes everything that changes fiat balances of a pool, until the transaction ends."""
-    await conn.execute(
-        text("SELECT pg_advisory_xact_lock(:class, :pool)"), {"class": LOCK_CLASS_POOL, "pool": pool_id}
-    )
+    await one(conn, "SELECT pg_advisory_xact_lock(:class, :pool)", **{"class": LOCK_CLASS_POOL, "pool": pool_id})
