@@ -169,6 +169,12 @@ class LnbitsSettings(Section):
         description="Admin key of the wallet that pays.", examples=["0123456789abcdef0123456789abcdef"]
     )
     admin_key_file: Path | None = secret_file("lnbits.admin_key")
+    source_wallet_id: str | None = Field(
+        default=None,
+        description="Where the paying wallet is shared by its owner: the owner's wallet id, under which LNbits "
+        "records its payments. Default: the wallet of `admin_key`.",
+        examples=["0123456789abcdef0123456789abcdef"],
+    )
     timeout_seconds: Seconds = Field(
         default=60, ge=10, le=600, description="How long to wait for an answer of LNbits."
     )

@@ -30,6 +30,7 @@ def wallet(settings: Settings) -> LnbitsWallet:
         LnbitsConfig(
             url=lnbits.url,
             admin_key=lnbits.admin_key.get_secret_value(),
+            records_wallet_id=lnbits.source_wallet_id,
             requests_per_minute=lnbits.requests_per_minute,
             max_invoice_sats=payouts.max_payout_sats,
             read_timeout_seconds=lnbits.timeout_seconds,
