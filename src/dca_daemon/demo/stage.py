@@ -72,7 +72,6 @@ class Stage:
     lnbits: LnbitsServer
     source: WalletKeys
     books: Database
-    lamassu_dsn: str
     lamassu: psycopg.Connection
     atms: list[SimulatedAtm]
     daemon: DaemonProcess
@@ -145,7 +144,7 @@ def set_up(
     stack.callback(daemon.stop)
     stage = Stage(
         folder=folder, postgres=postgres, lnbits=lnbits, source=source, books=books,
-        lamassu_dsn=postgres.dsn("lamassu"), lamassu=lamassu, atms=atms, daemon=daemon,
+        lamassu=lamassu, atms=atms, daemon=daemon,
     )  # fmt: skip
     keys = KeyRing(secret_values["security.encryption_keys"])
     stage.people = asyncio.run(_add_people(stage, keys))
