@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -151,11 +152,12 @@ format = "json"
 """
 
 
-@pytest.fixture
-async def installation(
-    tmp_path: Path, books: Database, books_db: TestDb, lamassu_db: LamassuDb, lnbits: LnbitsAdmin
+@contextlib.asynccontextmanager
+async def set_up(
+    folder: Path, books_db: TestDb, lamassu_db: LamassuDb, lnbits: LnbitsAdmin
 ) -> AsyncIterator[Installation]:
     """Two clients with 20,000 and 10,000 GTQ; no daemon yet, no trigger yet."""
+    books = Database(books_db.sqlalchemy_url, application_name="test")
     key = KeyRing.generate()
     source = lnbits.create_wallet("source")
     lnbits.top_up(source.id, SOURCE_SATS)
@@ -169,19 +171,32 @@ async def installation(
         deposit = await deposits.record(books, client=name, amount=amount, currency=None, note=None, actor="test")
         await deposits.confirm(books, deposit.deposit_id, actor="test")
     await wallet.close()
-    config_path = tmp_path / "config.toml"
+    config_path = folder / "config.toml"
     config_path.touch(mode=0o600)
     config_path.write_text(config_text(books_db, lamassu_db, lnbits, source, key))
-    with SimulatedAtm(lamassu_db.admin_dsn) as atm:
-        made = Installation(books, books_db, lamassu_db, lnbits, source, receivers, config_path, atm)
-        made.log_path = tmp_path / "daemon.log"
-        made.log_path.touch()
+    atm = SimulatedAtm(lamassu_db.admin_dsn)
+    made = Installation(books, books_db, lamassu_db, lnbits, source, receivers, config_path, atm)
+    made.log_path = folder / "daemon.log"
+    made.log_path.touch()
+    try:
         yield made
+    finally:
         for daemon in made.daemons:
             if daemon.poll() is None:
                 daemon.send_signal(signal.SIGCONT)
                 daemon.kill()
             daemon.wait()
+        made.atm.close()
+        await books.close()
+
+
+@pytest.fixture
+async def installation(
+    tmp_path: Path, books_db: TestDb, lamassu_db: LamassuDb, lnbits: LnbitsAdmin
+) -> AsyncIterator[Installation]:
+    """An installation on the servers that all tests share."""
+    async with set_up(tmp_path, books_db, lamassu_db, lnbits) as made:
+        yield made
 
 
 def get(url: str) -> httpx.Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-
 from dca_daemon.payouts.wallet import Destination, DestinationInfo, Invoice, PayAnswer, Wallet, WalletRecord
 
 

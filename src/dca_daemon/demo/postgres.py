@@ -96,8 +96,9 @@ class EmbeddedPostgres:
         if self._running():
             self.port = _port_of(self._data)
             return
+        before = self.port  # a server that comes back is looked for where it was
         for left in reversed(range(_PORT_TRIES)):
-            self.port = _free_port()
+            self.port, before = before or _free_port(), 0
             if self._pg_ctl("start", "-l", str(self.log_file), "-o", f"-p {self.port}"):
                 return
             if left == 0:

@@ -92,7 +92,11 @@ class Intake:
         except _REFUSALS as error:
             reason = _why(error)
             log.error("cash-out.refused", external_id=row.external_id, reason=reason)
+        try:
             return await self._db.run(lambda conn: self.book(conn, [row], refused=reason))
+        except _REFUSALS as error:  # not even its mirror can be written: what the books have of it stays
+            log.error("cash-out.unwritable", external_id=row.external_id, reason=_why(error))
+            return IntakeResult()
 
     async def book(
         self, conn: AsyncConnection, batch: Sequence[SourceRow], *, refused: str | None = None

@@ -1,1 +1,0 @@
-"""The pages and the API: no SQL and no money rules in here."""

@@ -1,0 +1,113 @@
+"""Each partner away, at the start and later, in any order: the daemon waits, and catches up by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from dca_daemon.demo import atm_scenarios
+from dca_daemon.demo.atm import SimulatedAtm
+from dca_daemon.demo.lamassu_schema import create_schema
+from dca_daemon.demo.lnbits_server import LnbitsServer
+from dca_daemon.demo.postgres import TEST_SETTINGS, EmbeddedPostgres
+from tests.e2e.conftest import Installation, eventually, get, set_up
+from tests.fixtures.books import prepare_books
+from tests.fixtures.postgres import LamassuDb, TestDb
+
+
+@pytest.fixture
+def own_postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    """A server for the books of this test alone, to be stopped."""
+    server = EmbeddedPostgres(tmp_path / "books", TEST_SETTINGS)
+    server.start()
+    yield server
+    server.destroy()
+
+
+@pytest.fixture
+def lamassu_postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    """A server for Lamassu's database of this test alone, to be stopped."""
+    server = EmbeddedPostgres(tmp_path / "lamassu", TEST_SETTINGS)
+    server.start()
+    yield server
+    server.destroy()
+
+
+async def test_everything_may_be_away_at_any_time(
+    tmp_path: Path,
+    own_postgres: EmbeddedPostgres,
+    lamassu_postgres: EmbeddedPostgres,
+    lnbits_server: LnbitsServer,
+) -> None:
+    own_postgres.create_database("books")
+    lamassu_postgres.create_database("lamassu")
+    books_db = TestDb("books", own_postgres.dsn("books"))
+    lamassu_dsn = lamassu_postgres.dsn("lamassu")
+    await asyncio.to_thread(prepare_books, books_db.dsn)
+    create_schema(lamassu_dsn)
+    lamassu_db = LamassuDb(database="lamassu", admin_dsn=lamassu_dsn, reader_dsn=lamassu_dsn)
+    async with set_up(tmp_path, books_db, lamassu_db, lnbits_server) as installation:
+        await installation.install_trigger()
+        await _away_at_the_start(installation, own_postgres, lamassu_postgres, lnbits_server)
+        await _away_one_after_the_other(installation, own_postgres, lamassu_postgres, lnbits_server)
+        await installation.assert_agrees()
+
+
+async def _away_at_the_start(
+    installation: Installation,
+    own_postgres: EmbeddedPostgres,
+    lamassu_postgres: EmbeddedPostgres,
+    lnbits_server: LnbitsServer,
+) -> None:
+    await asyncio.to_thread(lnbits_server.stop)
+    installation.atm.close()
+    await asyncio.to_thread(lamassu_postgres.stop)
+    await installation.db.close()
+    await asyncio.to_thread(own_postgres.stop)
+    installation.start()
+    await installation.has_logged("leader.database-unreachable")
+    assert get(f"{installation.url()}/healthz").status_code == 200
+    assert get(f"{installation.url()}/readyz").status_code == 503
+    await asyncio.to_thread(own_postgres.start)
+    await installation.has_logged("daemon.active")
+    await installation.has_logged("baseline.waits")
+    await asyncio.to_thread(lamassu_postgres.start)
+    installation.atm = SimulatedAtm(installation.lamassu_db.admin_dsn)
+    await installation.has_logged("baseline.set")
+    atm_scenarios.run(installation.atm, "lightning", Decimal(500))
+    await installation.distributed(1)
+    await installation.has_logged("lnbits.lost")
+    await asyncio.to_thread(lnbits_server.start)
+    await installation.all_settled()
+    await eventually(lambda: get(f"{installation.url()}/readyz").status_code == 200)
+
+
+async def _away_one_after_the_other(
+    installation: Installation,
+    own_postgres: EmbeddedPostgres,
+    lamassu_postgres: EmbeddedPostgres,
+    lnbits_server: LnbitsServer,
+) -> None:
+    await asyncio.to_thread(lnbits_server.kill)
+    atm_scenarios.run(installation.atm, "lightning", Decimal(500))
+    await installation.distributed(2)
+    await installation.db.close()
+    await asyncio.to_thread(own_postgres.stop)
+    atm_scenarios.run(installation.atm, "on-chain", Decimal(500))
+    await asyncio.to_thread(lnbits_server.start)
+    await asyncio.to_thread(own_postgres.start)
+    await installation.distributed(3)
+    await installation.all_settled()
+    installation.atm.close()
+    await asyncio.to_thread(lamassu_postgres.stop)
+    await eventually(lambda: get(f"{installation.url()}/readyz").status_code == 503)
+    await asyncio.to_thread(lamassu_postgres.start)
+    installation.atm = SimulatedAtm(installation.lamassu_db.admin_dsn)
+    atm_scenarios.run(installation.atm, "lightning", Decimal(500))
+    await installation.distributed(4)
+    await installation.all_settled()
+    await eventually(lambda: get(f"{installation.url()}/readyz").status_code == 200)
