@@ -69,7 +69,7 @@ def list_cash_outs(
             ">clients",
             ">to clients",
             ">settled",
-            "why",
+            "~why",
         ),
         (
             (

@@ -215,7 +215,7 @@ def show_whole(view: CashOutView) -> None:
         show_split(view.split, view.shares, explain(row, view.split, len(view.shares)))
     say()
     print_table(
-        ("when", "what", "detail", "payout"),
+        ("when", "what", "~detail", "#payout"),
         (
             (when(e["at"]), e["event"], detail_text(e["detail"], summary.fiat_code), e["payout_id"])
             for e in view.log
@@ -252,7 +252,7 @@ def show_split(split: SplitView, shares: Sequence[ShareView], explanation: Seque
     print_table(
         (
             "client", ">balance before", ">weight", ">sats", ">charged", ">price per BTC", "record", "payment",
-            "payout",
+            "#payout",
         ),
         rows,
         title=f"Shares of the principal, {sats_text(split.principal_sats)}",

@@ -84,7 +84,7 @@ def list_clients(as_json: AsJson = False) -> None:
         print_json({"clients": [as_dict(view) for view in found]})
         return
     print_table(
-        ("id", "name", "mode", "status", ">balance", ">owed", ">on its way", ">received", "paid to"),
+        ("id", "name", "mode", "status", ">balance", ">owed", ">on its way", ">received", "~paid to"),
         (
             (
                 c.client_id,

@@ -81,7 +81,7 @@ def history_dict(record: Mapping[str, Any]) -> dict[str, Any]:
 def show_history(records: Sequence[Mapping[str, Any]]) -> None:
     """Distribution records for people."""
     print_table(
-        ("record", "type", "cash-out", "when", ">sats", ">fiat", ">price per BTC", "state", "payout"),
+        ("record", "type", "cash-out", "when", ">sats", ">fiat", ">price per BTC", "state", "#payout"),
         (
             (
                 r["record_id"],

@@ -137,7 +137,7 @@ def list_deposits(
         print_json({"deposits": [as_dict(deposit) for deposit in found]})
         return
     print_table(
-        ("id", "client", ">amount", "state", "recorded", "confirmed", "note"),
+        ("id", "client", ">amount", "state", "recorded", "confirmed", "~note"),
         (
             (
                 d.deposit_id,

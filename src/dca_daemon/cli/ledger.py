@@ -78,7 +78,7 @@ def statement(
         )
         return
     print_table(
-        ("entry", "happened", "what", "cause", "by", ">amount", ">balance after"),
+        ("entry", "happened", "what", "~cause", "by", ">amount", ">balance after"),
         (
             (
                 line.entry_id,
@@ -115,7 +115,7 @@ def verify(as_json: AsJson = False) -> None:
         )
     else:
         print_table(
-            ("", "check", "what must hold"),
+            ("", "check", "~what must hold"),
             (("holds" if c.holds else "BROKEN", c.name, c.text) for c in checks),
             empty="There is nothing to check.",
         )

@@ -73,7 +73,9 @@ def execute(arguments: list[str]) -> int:
         return FAILED
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else FAILED
-    except typer.Abort:
+    except typer.Abort as abort:
+        if isinstance(abort.__context__, KeyboardInterrupt):  # at a prompt
+            return INTERRUPTED
         return _error("no answer: nothing was changed", FAILED)
     except DcaError as error:
         return _error(_sentence(error), FAILED)

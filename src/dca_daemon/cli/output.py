@@ -11,22 +11,22 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from dca_daemon.domain.errors import InputError
 from dca_daemon.domain.money import fiat_per_btc, fiat_text, from_minor, sats_text
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts instead of text for people.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, metavar="N", help="At most so many lines.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for a confirmation.")]
 
 NOTHING = "–"
-_PIPED_WIDTH = 10_000  # a file has no edge: nothing is wrapped or cut there
+SHORT_ID = 8  # so much of a payout's id names it
+_UNLIMITED_WIDTH = 10_000
+_TEXT_WIDTH = 24  # text is wrapped to no less than this
+_GAP_WIDTH = 3  # between two columns
 
 
 def print_json(data: Any) -> None:
@@ -52,36 +52,48 @@ def note(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def _console() -> Console:
-    from rich.console import Console
-
-    width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
-
-
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, empty: str
 ) -> None:
-    """A table; a column whose heading starts with `>` is aligned to the right. `empty`: said without rows."""
-    from rich import box
-    from rich.table import Table
-
-    cells = [[NOTHING if cell is None else str(cell) for cell in row] for row in rows]
+    """A table. A heading's first character tells how its column is shown: `>` a number, to the right; `#` a long
+    id, of which a terminal shows the beginning; `~` text that may be wrapped. `empty`: said without rows."""
     if title:
         say(title)
+    terminal = sys.stdout.isatty()
+    cells = [[_cell(column, value, terminal) for column, value in zip(columns, row, strict=True)] for row in rows]
     if not cells:
         say(empty)
         return
+    _draw(columns, cells, terminal)
+
+
+def _cell(column: str, value: object, terminal: bool) -> str:
+    if value is None:
+        return NOTHING
+    return str(value)[:SHORT_ID] if terminal and column.startswith("#") else str(value)
+
+
+def _draw(columns: Sequence[str], cells: Sequence[Sequence[str]], terminal: bool) -> None:
+    from rich import box
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in columns:
-        right = heading.startswith(">")
-        # Ids and amounts are read as one word: where a terminal is too narrow, they fold and are never cut.
-        table.add_column(
-            heading.removeprefix(">"), justify="right" if right else "left", no_wrap=right, overflow="fold"
-        )
+    for column in columns:
+        justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
+        wraps = terminal and column.startswith("~")
+        table.add_column(column.lstrip(">#~"), justify=justify, no_wrap=not wraps, overflow="fold")
     for row in cells:
         table.add_row(*row)
-    _console().print(table, soft_wrap=not sys.stdout.isatty())
+    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    least = sum(
+        _TEXT_WIDTH if column.startswith("~") else max(cell_len(text) for text in (column.lstrip(">#~"), *texts))
+        for column, *texts in zip(columns, *cells, strict=True)
+    )
+    # Amounts and ids are never broken or cut: rather is the table wider than the terminal, or than any file.
+    console.width = max(console.width, least + _GAP_WIDTH * len(columns)) if terminal else _UNLIMITED_WIDTH
+    console.print(table)
 
 
 def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:

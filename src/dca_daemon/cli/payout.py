@@ -85,7 +85,7 @@ def list_payouts(
         print_json({"payouts": [as_dict(p) for p in found]})
         return
     print_table(
-        ("id", "created", "client", ">amount", ">fee", "state", ">records", "settled", "reason"),
+        ("#id", "created", "client", ">amount", ">fee", "state", ">records", "settled", "~reason"),
         (
             (
                 p.payout_id,
@@ -176,7 +176,7 @@ def _show_whole(view: PayoutView, records: list[Mapping[str, Any]], log: list[Ma
     )
     say()
     print_table(
-        ("when", "what", "detail"),
+        ("when", "what", "~detail"),
         ((when(e["at"]), e["event"], detail_text(e["detail"])) for e in log),
         title="What happened",
         empty="Nothing is recorded.",

@@ -23,7 +23,7 @@ This page is written by `python -m dca_daemon.cli.reference`, from what each com
 | exit status | meaning |
 |---|---|
 | 0 | done |
-| 1 | refused or failed; one line on stderr, `error: …`, says what and what to do; a refused change changed nothing |
+| 1 | refused or failed; one line on stderr, `error: …`, says what and what to do; nothing was changed |
 | 2 | called wrongly: an unknown command or option, a missing argument, a value of the wrong form |
 | 130 | interrupted (Ctrl-C) |
 
@@ -55,9 +55,9 @@ JSON_KEYS: dict[str, str] = {
     "client add": "`client` (as `client show`), `destination_info` (`name`, `min_sats`, `max_sats`)",
     "client list": "`clients` (each as `client show`)",
     "client show": "`client` (`id`, `name`, `mode`, `status`, `destination_kind`, `destination`, `created_at`, "
-    "`balances` by pool with `balance`, `pending`, `deposited`, `owed_sats`, `in_payout_sats`, `settled_sats`, "
-    "`records`), `records` (`id`, `type`, `cash_out_id`, `happened_at`, `booked_at`, `sats`, `fiat`, `currency`, "
-    "`fiat_per_btc`, `state`, `payout_id`)",
+    "`balances` with `pool_id`, `pool`, `currency`, `balance`, `pending`, `deposited`, `owed_sats`, "
+    "`in_payout_sats`, `settled_sats`, `records`), `records` (`id`, `type`, `cash_out_id`, `happened_at`, "
+    "`booked_at`, `sats`, `fiat`, `currency`, `fiat_per_btc`, `state`, `payout_id`)",
     "client set": "`client`",
     "client activate": "`client`",
     "client deactivate": "`client`",
@@ -69,7 +69,8 @@ JSON_KEYS: dict[str, str] = {
     "cash-out list": "`cash_outs` (`id`, `external_id`, `happened_at`, `device_id`, `machine_name`, "
     "`crypto_code`, `sats`, `fiat`, `currency`, `state`, `reason`, `reason_text`, `clients`, `client_sats`, "
     "`settled_sats`). `sats` is a string where a bad row of the source holds no whole number",
-    "cash-out show": "`cash_out`, `source_row`, `split` (null until distributed; `method`, `charge`, `currency`, "
+    "cash-out show": "`cash_out` (with `source`, `duplicates`), `source_row`, `split` (null until "
+    "distributed; `method`, `charge`, `currency`, "
     "`total_sats`, `principal_sats`, `commission_sats`, `clients_sats`, `uncovered_sats`, `house_sats`, `fiat`, "
     "`charge_fiat`, `clients_fiat`, `uncovered_fiat`, `house_fiat`, `fiat_per_btc`), `shares` (`client_id`, "
     "`client`, `balance_before`, `sats`, `fiat`, `fiat_per_btc`, `state`, `payout_id`, `payout_state`), "

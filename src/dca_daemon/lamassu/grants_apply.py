@@ -23,7 +23,7 @@ async def apply_grants(dsn: str, role: str) -> str:
             database = conn.info.dbname
             await conn.execute(grants_sql(role, database).encode())
             return database
-    except psycopg.errors.InsufficientPrivilege:
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
         raise SourceError(
             "this role may not make roles or grant rights; nothing was changed",
             remedy="use a superuser's DSN, or run the SQL of `dca-daemon lamassu grants --print` there",

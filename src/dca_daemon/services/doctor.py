@@ -85,6 +85,9 @@ async def _safely(area: str, check: Check, subject: Subject) -> list[Finding]:
         return [Finding(area, "readable", Level.FAIL, text, "check the rights of database.url's role")]
     except TimeoutError:
         return [Finding(area, "in-time", Level.FAIL, f"no answer within {CHECK_SECONDS:g} s", "look at its load")]
+    except Exception as error:  # noqa: BLE001 - one check's fault must not hide what the others find
+        text = f"the check itself failed: {type(error).__name__}: {first_line(error) if str(error) else ''}"
+        return [Finding(area, "check", Level.FAIL, text.rstrip(": "), "report it: this is a fault of ours")]
 
 
 async def check_books(subject: Subject) -> list[Finding]:
