@@ -131,7 +131,7 @@ async def test_a_cash_out_that_is_cancelled_after_it_was_shared_stays_shared(boo
     await intake.process([row])
     cancelled = success(external_id=row.external_id, error_code="operatorCancel", tx_version=9)
     result = await intake.process([cancelled])
-    assert result.changed[0].cancelled_after_distribution
+    assert "cancelled" in (result.changed[0].contradiction or "")
     view = await cash_outs.show(books, row.external_id)
     assert view.summary.state is CashOutState.DISTRIBUTED
     assert view.source_row["error_code"] == "operatorCancel"

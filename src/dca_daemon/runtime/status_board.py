@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from importlib.metadata import version
 
 from dca_daemon.domain.errors import DatabaseError
 from dca_daemon.lamassu.listener import Listener
@@ -18,9 +17,10 @@ from dca_daemon.runtime.leader import LeaderLock
 from dca_daemon.runtime.metrics import Metrics, Snapshot
 from dca_daemon.runtime.service_queue import CashOutQueue
 from dca_daemon.runtime.settings import Settings
+from dca_daemon.runtime.version import program_version
 from dca_daemon.services.status import BooksStatus, status
 
-VERSION = version("dca-daemon")
+VERSION = program_version()
 _FRESH_SECONDS = 2.0
 
 

@@ -221,8 +221,8 @@ def _log_result(result: IntakeResult) -> None:
                 reason=mirrored.reason,
                 text=mirrored.text,
             )
-        elif mirrored.cancelled_after_distribution:
-            log.warning("cash-out.cancelled-after-distribution", external_id=mirrored.row.external_id)
+        elif mirrored.contradiction is not None:
+            log.error("cash-out.contradicted", external_id=mirrored.row.external_id, text=mirrored.contradiction)
     for d in result.distributed:
         log.info(
             "cash-out.distributed",

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dca_daemon.domain.cash_out import CashOutState, SourceRow
+from dca_daemon.domain.cash_out import CashOutState, SourceRow, Verdict, classify
 from dca_daemon.ledger.db import execute, rows
 from dca_daemon.services.pools import Pool
 
@@ -27,6 +28,7 @@ class Known:
     digest: str
     reason: str
     reason_text: str
+    amounts: tuple[Decimal, Decimal, str]  # crypto_atoms, fiat, fiat_code
 
     @property
     def settled(self) -> bool:
@@ -57,25 +59,37 @@ class Mirrored:
         return self.before is None or (self.before.state, self.before.reason) != (self.state, self.reason)
 
     @property
-    def cancelled_after_distribution(self) -> bool:
-        """Lamassu marks as cancelled what has been paid out and shared already."""
-        return (
-            self.before is not None
-            and self.state is CashOutState.DISTRIBUTED
-            and (self.row.error_code == "operatorCancel" or self.row.error == "Operator cancel")
-        )
+    def contradiction(self) -> str | None:
+        """What Lamassu says now against a distribution that was booked; None while it says nothing."""
+        if self.before is None or self.before.state is not CashOutState.DISTRIBUTED:
+            return None
+        if (self.row.crypto_atoms, self.row.fiat, self.row.fiat_code) != self.before.amounts:
+            return "its amounts have changed"
+        now = classify(self.row)
+        return None if now.verdict is Verdict.SUCCESS else now.text
 
 
 async def known(conn: AsyncConnection, source_rows: Sequence[SourceRow]) -> dict[str, Known]:
     """What the books have of these rows (of one source), by external id; locked."""
     found = await rows(
         conn,
-        """SELECT id, external_id, state, digest, reason, reason_text FROM cash_out
+        """SELECT id, external_id, state, digest, reason, reason_text, crypto_atoms, fiat, fiat_code
+             FROM cash_out
             WHERE source = :source AND external_id = ANY(:ids) ORDER BY id FOR UPDATE""",
         source=source_rows[0].source,
         ids=[row.external_id for row in source_rows],
     )
-    return {r.external_id: Known(r.id, CashOutState(r.state), r.digest, r.reason, r.reason_text) for r in found}
+    return {
+        r.external_id: Known(
+            cash_out_id=r.id,
+            state=CashOutState(r.state),
+            digest=r.digest,
+            reason=r.reason,
+            reason_text=r.reason_text,
+            amounts=(r.crypto_atoms, r.fiat, r.fiat_code),
+        )
+        for r in found
+    }
 
 
 _COLUMNS: dict[str, str] = {
