@@ -260,5 +260,17 @@ def test_a_demo_that_is_not_installed_says_so(cli: Cli, monkeypatch: pytest.Monk
     cli("demo", "--once").refused("the demo is not installed", "dca-daemon[demo]")
 
 
+def test_the_demo_is_called_as_asked(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls: list[Any] = []
+
+    def run_demo(once: bool, as_json: bool, *, data_dir: Path | None) -> int:
+        calls.append((once, as_json, data_dir))
+        return 1
+
+    monkeypatch.setattr("dca_daemon.demo.story.run_demo", run_demo)
+    outcome = cli("demo", "--once", "--data-dir", str(tmp_path))
+    assert (outcome.status, outcome.err, calls) == (1, "", [(True, False, tmp_path)])
+
+
 def test_version_as_json(cli: Cli) -> None:
     assert set(json.loads(cli("version", "--json").done().out)) == {"version", "python"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
-import inspect
 import platform
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -85,6 +85,10 @@ def _verdict(findings: list[Finding], failed: list[Finding]) -> str:
 
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End after the check instead of staying up.")] = False,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option("--data-dir", metavar="PATH", help="A new or empty folder for everything, kept afterwards."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the real thing at work: a simulated ATM, a real LNbits, the daemon, and a check to the sat.
@@ -97,11 +101,9 @@ def demo(
             f"the demo is not installed ({', '.join(missing)} missing)",
             remedy="pip install 'dca-daemon[demo]'",
         )
-    outcome = importlib.import_module(_DEMO).run_demo(once=once, as_json=as_json)
-    if inspect.iscoroutine(outcome):
-        outcome = asyncio.run(outcome)
-    if isinstance(outcome, int) and outcome:
-        raise typer.Exit(outcome)
+    status: int = importlib.import_module(_DEMO).run_demo(once, as_json, data_dir=data_dir)
+    if status:
+        raise typer.Exit(status)
 
 
 def version(as_json: AsJson = False) -> None:
