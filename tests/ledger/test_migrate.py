@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from dca_daemon.domain.errors import ConfigError, DatabaseError
 from dca_daemon.ledger import migrate
@@ -150,3 +152,10 @@ def test_the_wheel_brings_the_migrations_along(tmp_path: Path) -> None:
         "dca_daemon/py.typed",
     } <= names
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
+
+
+def test_the_newest_numbered_file_is_alembics_head() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[2] / "alembic"))
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_heads() == [migrate.wanted_revision()]

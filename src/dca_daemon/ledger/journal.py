@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import BooksError, ConflictError
 from dca_daemon.ledger.accounts import Account
-from dca_daemon.ledger.db import execute, rows
+from dca_daemon.ledger.db import execute, int_array, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ async def _select_accounts(conn: AsyncConnection, names: list[str]) -> dict[str,
            WHERE name = ANY(:names) ORDER BY id FOR NO KEY UPDATE""",
         names=names,
     )
-    return {r.name: _Balance(r.id, r.balance, r.version) for r in found}
+    return {name: _Balance(account_id, balance, version) for account_id, name, balance, version in found}
 
 
 async def _open_accounts(conn: AsyncConnection, missing: list[Account]) -> None:
@@ -198,9 +198,9 @@ async def _insert_postings(
            SELECT * FROM unnest(CAST(:accounts AS bigint[]), CAST(:versions AS bigint[]),
                                 CAST(:entries AS bigint[]), CAST(:amounts AS bigint[]),
                                 CAST(:balances AS bigint[]))""",
-        accounts=columns[0],
-        versions=columns[1],
-        entries=columns[2],
-        amounts=columns[3],
-        balances=columns[4],
+        accounts=int_array(columns[0]),
+        versions=int_array(columns[1]),
+        entries=int_array(columns[2]),
+        amounts=int_array(columns[3]),
+        balances=int_array(columns[4]),
     )

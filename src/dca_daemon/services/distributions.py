@@ -13,7 +13,7 @@ from dca_daemon.domain.allocation import Allocation
 from dca_daemon.domain.cash_out import SourceRow
 from dca_daemon.domain.split import Charge, Split, SplitMethod
 from dca_daemon.ledger import journal
-from dca_daemon.ledger.db import execute, rows
+from dca_daemon.ledger.db import execute, int_array, rows
 from dca_daemon.ledger.postings.cash_out_distributed import cash_out_distributed
 from dca_daemon.services.mirror import Event
 from dca_daemon.services.pools import Pool
@@ -129,8 +129,8 @@ async def _write_records(conn: AsyncConnection, booked: Sequence[tuple[int, Dist
              FROM unnest(CAST(:distributions AS bigint[]), CAST(:clients AS bigint[]),
                          CAST(:sats AS bigint[]), CAST(:minor AS bigint[]))
                   AS r (distribution_id, client_id, sats, fiat_minor)""",
-        distributions=[distribution_id for distribution_id, _ in shares],
-        clients=[s.client_id for _, s in shares],
-        sats=[s.sats for _, s in shares],
-        minor=[s.fiat_minor for _, s in shares],
+        distributions=int_array(distribution_id for distribution_id, _ in shares),
+        clients=int_array(s.client_id for _, s in shares),
+        sats=int_array(s.sats for _, s in shares),
+        minor=int_array(s.fiat_minor for _, s in shares),
     )
