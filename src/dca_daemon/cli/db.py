@@ -74,11 +74,20 @@ def check(as_json: AsJson = False) -> None:
         say(f"The database is at revision {found.current}, as needed.")
 
 
+@app.command("new-key")
+def new_key() -> None:
+    """Print a new encryption key, as a line for the key file. Nothing is stored."""
+    from dca_daemon.payouts.cipher import KeyRing
+
+    say(KeyRing.generate())
+
+
 @app.command("rotate-keys")
 def rotate_keys(as_json: AsJson = False) -> None:
     """Encrypt every stored invoice key anew with the first encryption key.
 
-    Put the new key on the first line of security.encryption_keys, run this, then remove the old lines.
+    In this order: put a new key on the first line of security.encryption_keys; restart the daemon, so that it
+    can read both; run this; remove the old lines; restart the daemon again.
     """
     from dca_daemon.runtime.wiring import key_ring
     from dca_daemon.services import clients

@@ -6,15 +6,11 @@ encrypt everything again (`rotate`), then remove the old lines. Fernet is AES-12
 
 from __future__ import annotations
 
-import os
-import stat
-from pathlib import Path
-
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from dca_daemon.domain.errors import ConfigError
 
-MAKE_A_KEY = "head -c 32 /dev/urandom | base64 | tr +/ -_"
+MAKE_A_KEY = "dca-daemon db new-key"
 
 
 class KeyRing:
@@ -30,25 +26,6 @@ class KeyRing:
 
     def __repr__(self) -> str:
         return "KeyRing(…)"
-
-    @classmethod
-    def from_file(cls, path: Path) -> KeyRing:
-        """Reads the key file. Raises `ConfigError` when it is missing, or when others may read it."""
-        try:
-            # On the opened file, so that nobody can exchange it between the check and the reading.
-            with path.open(encoding="ascii") as file:
-                mode = os.fstat(file.fileno()).st_mode
-                if stat.S_IMODE(mode) & _forbidden_bits(path):
-                    raise ConfigError(
-                        f"the key file {path} can be read by others (mode {stat.S_IMODE(mode):04o})",
-                        remedy=f"chmod 600 {path}",
-                    )
-                text = file.read(65_536)
-        except OSError as error:
-            raise ConfigError(f"the key file {path} can't be read: {error.strerror}") from error
-        except UnicodeDecodeError:
-            raise ConfigError(f"the key file {path} holds no key", remedy="it is text, one key a line") from None
-        return cls(text)
 
     @staticmethod
     def generate() -> str:
@@ -89,11 +66,3 @@ def _no_key_fits() -> ConfigError:
         "none of the encryption keys fits what is stored",
         remedy="put the key back that it was encrypted with, as a further line of the key file",
     )
-
-
-def _forbidden_bits(path: Path) -> int:
-    """Group and world; systemd's own credentials show their access list as a group that may read."""
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    if credentials and path.resolve().is_relative_to(Path(credentials).resolve()):
-        return stat.S_IRWXO | stat.S_IWGRP
-    return stat.S_IRWXG | stat.S_IRWXO

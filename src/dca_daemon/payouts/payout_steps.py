@@ -141,7 +141,7 @@ class PayoutSteps:
                 payout_id=payout.payout_id,
                 extra=await self._extra(payout),
             )
-        except (WalletRefusedError, WalletReplyError, ConfigError) as error:
+        except (WalletRefusedError, WalletReplyError) as error:
             if payout.failures + 1 < _REFUSALS_BEFORE_HOLD:
                 await self.postpone(payout.payout_id, str(error))
             else:

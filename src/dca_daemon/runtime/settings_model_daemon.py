@@ -52,7 +52,7 @@ class SecuritySettings(Section):
     section_name: ClassVar[str] = "security"
     encryption_keys: SecretStr = Field(
         description="Fernet keys, one a line: the first encrypts, all decrypt (so keys can be rotated). "
-        "Make one: `openssl rand -base64 32 | tr '+/' '-_'`.",
+        "Make one: `dca-daemon db new-key`. Lines that begin with # are left out.",
         examples=["one key a line, each of 44 characters"],
     )
     encryption_keys_file: Path | None = secret_file("security.encryption_keys")
@@ -60,7 +60,7 @@ class SecuritySettings(Section):
     @field_validator("encryption_keys")
     @classmethod
     def _keys_are_fernet_keys(cls, value: SecretStr) -> SecretStr:
-        lines = value.get_secret_value().split()
+        lines = _key_lines(value)
         if not lines:
             raise ValueError("must be one or more Fernet keys, one a line")
         for number, line in enumerate(lines, 1):
@@ -75,7 +75,12 @@ class SecuritySettings(Section):
     @property
     def fernet_keys(self) -> tuple[str, ...]:
         """The keys in order: the first encrypts, all decrypt."""
-        return tuple(self.encryption_keys.get_secret_value().split())
+        return tuple(_key_lines(self.encryption_keys))
+
+
+def _key_lines(value: SecretStr) -> list[str]:
+    lines = [line.strip() for line in value.get_secret_value().splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 class IntakeSettings(Section):
