@@ -53,7 +53,7 @@ class SourceFunds:
 
     def tell(self, unpaid_sats: int) -> None:
         """Compares with what is still to be paid; logs once when it gets short, and once when it is well."""
-        available_sats = max(0, self._balance_msat - self._reserve_msat) // MSATS_PER_SAT
+        available_sats = (self._balance_msat - self._reserve_msat) // MSATS_PER_SAT  # below 0: into the reserve
         short = unpaid_sats > available_sats
         balance_sats = self._balance_msat // MSATS_PER_SAT
         if short and not self._short:
