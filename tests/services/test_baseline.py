@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -31,7 +31,10 @@ class FakeSource:
 
     async def all_successes(self) -> AsyncIterator[list[SourceRow]]:
         for row in self.rows:
-            yield [row]
+            yield [replace(row, dispensed_at=None)]
+
+    async def fetch(self, ids: Sequence[str]) -> list[SourceRow]:
+        return [row for row in self.rows if row.external_id in ids]
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,10 @@ class Source(Protocol):
         """The source's own clock."""
 
     def all_successes(self) -> AsyncIterator[list[SourceRow]]:
-        """Pages of every row that is successful now."""
+        """Pages of every row that is successful now, without the time of the dispense."""
+
+    async def fetch(self, ids: Sequence[str]) -> list[SourceRow]:
+        """These rows, with the time of the dispense where it may be read."""
 
 
 class Digest(Protocol):
@@ -110,18 +113,14 @@ async def _set(db: Database, source: Source, at: datetime | None, *, actor: str,
         before = await _show(conn)
         if before is not None and at is None:
             return before  # another process had the first look
+        released = 0
         async for page in source.all_successes():
-            # At the first look all that is successful lies before, whatever its time stamps say.
-            await _leave_out(conn, [r for r in page if at is None or (r.dispensed_at or r.created) < at])
-        released = await execute(
-            conn,
-            """UPDATE cash_out SET state = 'due', reason = 'baseline-moved', updated_at = now(),
-                      reason_text = 'released by a move of the baseline'
-                WHERE source = :source AND state = 'before-baseline' AND happened_at >= :at AND :moved""",
-            source=SOURCE,
-            at=boundary,
-            moved=at is not None,
-        )
+            if at is None:  # at the first look all that is successful lies before, whatever its times say
+                await _leave_out(conn, page)
+                continue
+            timed = await source.fetch([row.external_id for row in page])
+            await _leave_out(conn, [r for r in timed if (r.dispensed_at or r.created) < at])
+            released += await _release(conn, [r for r in timed if (r.dispensed_at or r.created) >= at])
         await execute(
             conn,
             """INSERT INTO baseline (source, at, set_by) VALUES (:source, :at, :by)
@@ -147,6 +146,17 @@ async def _set(db: Database, source: Source, at: datetime | None, *, actor: str,
     baseline = await db.run(work)
     log.info("baseline.set", at=baseline.at.isoformat(), left_out=baseline.left_out)
     return baseline
+
+
+async def _release(conn: AsyncConnection, successes: Sequence[SourceRow]) -> int:
+    return await execute(
+        conn,
+        """UPDATE cash_out SET state = 'due', reason = 'baseline-moved', updated_at = now(),
+                  reason_text = 'released by a move of the baseline'
+            WHERE source = :source AND state = 'before-baseline' AND external_id = ANY(:ids)""",
+        source=SOURCE,
+        ids=[row.external_id for row in successes],
+    )
 
 
 async def _leave_out(conn: AsyncConnection, successes: Sequence[SourceRow]) -> None:
