@@ -39,8 +39,9 @@ CREATE TABLE machine (
 CREATE TABLE destination (
     id                    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind                  text NOT NULL CHECK (kind IN ('lnbits', 'lightning-address', 'lnurl')),
+    name                  text,  -- what it answered when it was checked
     address               text,
-    wallet_id             text,
+    wallet_id             text,  -- learnt from the first invoice: an invoice key does not tell it
     invoice_key_encrypted bytea,
     created_at            timestamptz NOT NULL DEFAULT now(),
     CHECK ((kind = 'lnbits') = (invoice_key_encrypted IS NOT NULL)),

@@ -41,7 +41,7 @@ async def test_a_client_is_added_after_its_destination_has_answered(books: Datab
         "Ana María",
         Mode.FLOW,
         Status.ACTIVE,
-        "LNbits wallet w1",
+        "LNbits wallet 'a wallet' (w1)",
     )
     assert (view.balances, view.owed_sats, view.records) == ((), 0, 0)
     assert (await add(books, keys, "Otto", ADDRESS)).destination == "ana@example.com"

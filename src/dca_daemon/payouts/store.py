@@ -232,6 +232,19 @@ async def invoiced(conn: AsyncConnection, payout: Payout, invoice: Invoice) -> N
         invoice_expires_at=invoice.expires_at,
         receiver_wallet_id=invoice.wallet_id,
     )
+    if invoice.wallet_id is not None:
+        await _learn_wallet(conn, payout, invoice.wallet_id)
+
+
+async def _learn_wallet(conn: AsyncConnection, payout: Payout, wallet_id: str) -> None:
+    """Remembers which wallet answers at the destination: from now on each invoice must be of that one."""
+    await execute(
+        conn,
+        """UPDATE destination SET wallet_id = :wallet WHERE wallet_id IS NULL AND id =
+                  (SELECT destination_id FROM payout WHERE id = CAST(:id AS uuid))""",
+        id=payout.payout_id,
+        wallet=wallet_id,
+    )
 
 
 async def submitting(conn: AsyncConnection, payout: Payout) -> None:

@@ -67,10 +67,10 @@ class ClientView:
     records: int
 
 
-def describe(kind: str, address: str | None, wallet_id: str | None) -> str:
+def describe(kind: str, address: str | None, wallet_id: str | None, name: str | None) -> str:
     """A destination in words."""
     if kind == DestinationKind.LNBITS:
-        return f"LNbits wallet {wallet_id}" if wallet_id else "LNbits wallet"
+        return " ".join(filter(None, ("LNbits wallet", name and repr(name), wallet_id and f"({wallet_id})")))
     return address or ""
 
 
@@ -91,7 +91,7 @@ async def add(
     info = await wallet.check_destination(destination)
 
     async def work(conn: AsyncConnection) -> int:
-        destination_id = await _save_destination(conn, keys, destination)
+        destination_id = await _save_destination(conn, keys, destination, info.name)
         client_id: int = await scalar(
             conn,
             """INSERT INTO client (name, mode, destination_id) VALUES (:name, :mode, :destination)
@@ -100,7 +100,7 @@ async def add(
             mode=mode,
             destination=destination_id,
         )
-        shown = describe(destination.kind, destination.address, destination.wallet_id)
+        shown = describe(destination.kind, destination.address, destination.wallet_id, info.name)
         await audit(
             conn,
             actor=actor,
@@ -138,12 +138,13 @@ async def _refuse_name_taken(conn: AsyncConnection, name: str) -> None:
         raise _name_taken(name)
 
 
-async def _save_destination(conn: AsyncConnection, keys: KeyRing, destination: Destination) -> int:
+async def _save_destination(conn: AsyncConnection, keys: KeyRing, destination: Destination, name: str) -> int:
     key = destination.invoice_key
     destination_id: int = await scalar(
         conn,
-        """INSERT INTO destination (kind, address, wallet_id, invoice_key_encrypted)
-           VALUES (:kind, :address, :wallet_id, :key) RETURNING id""",
+        """INSERT INTO destination (kind, name, address, wallet_id, invoice_key_encrypted)
+           VALUES (:kind, :name, :address, :wallet_id, :key) RETURNING id""",
+        name=name,
         kind=destination.kind,
         address=destination.address,
         wallet_id=destination.wallet_id,
@@ -216,26 +217,28 @@ async def set_destination(
     """
     async with db.transaction() as conn:
         await find(conn, reference)
-    await wallet.check_destination(destination)
+    info = await wallet.check_destination(destination)
 
     async def work(conn: AsyncConnection) -> int:
         client_id = await find(conn, reference)
         before = await one(
             conn,
-            """SELECT d.kind, d.address, d.wallet_id
+            """SELECT d.kind, d.name, d.address, d.wallet_id
                  FROM client c JOIN destination d ON d.id = c.destination_id
                 WHERE c.id = :id FOR UPDATE OF c""",
             id=client_id,
         )
-        destination_id = await _save_destination(conn, keys, destination)
+        destination_id = await _save_destination(conn, keys, destination, info.name)
         await execute(conn, "UPDATE client SET destination_id = :d WHERE id = :id", d=destination_id, id=client_id)
         await audit(
             conn,
             actor=actor,
             action="client.set-destination",
             subject=f"client:{client_id}",
-            before={"destination": describe(before.kind, before.address, before.wallet_id)},
-            after={"destination": describe(destination.kind, destination.address, destination.wallet_id)},
+            before={"destination": describe(before.kind, before.address, before.wallet_id, before.name)},
+            after={
+                "destination": describe(destination.kind, destination.address, destination.wallet_id, info.name)
+            },
         )
         return client_id
 
@@ -278,7 +281,8 @@ async def rotate_keys(db: Database, keys: KeyRing, *, actor: str) -> int:
 
 
 _VIEW = """
-    SELECT c.id, c.name, c.mode, c.status, c.created_at, d.kind, d.address, d.wallet_id,
+    SELECT c.id, c.name, c.mode, c.status, c.created_at, d.kind, d.name AS destination_name, d.address,
+           d.wallet_id,
            coalesce(r.owed, 0) AS owed, coalesce(r.in_payout, 0) AS in_payout,
            coalesce(r.settled, 0) AS settled, coalesce(r.records, 0) AS records
       FROM client c JOIN destination d ON d.id = c.destination_id
@@ -331,7 +335,7 @@ async def _views(conn: AsyncConnection, client_id: int | None) -> list[ClientVie
             mode=Mode(r.mode),
             status=Status(r.status),
             destination_kind=DestinationKind(r.kind),
-            destination=describe(r.kind, r.address, r.wallet_id),
+            destination=describe(r.kind, r.address, r.wallet_id, r.destination_name),
             created_at=r.created_at,
             balances=tuple(balances.get(r.id, ())),
             owed_sats=int(r.owed),

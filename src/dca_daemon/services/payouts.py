@@ -48,7 +48,7 @@ class PayoutView:
 
 
 _VIEW = """
-    SELECT CAST(p.id AS text) AS payout_id, p.client_id, c.name AS client, d.kind, d.address,
+    SELECT CAST(p.id AS text) AS payout_id, p.client_id, c.name AS client, d.kind, d.name, d.address,
            coalesce(p.receiver_wallet_id, d.wallet_id) AS wallet_id, p.amount_sats, p.fee_msat, p.state,
            p.held_from, p.reason, p.memo, p.payment_hash, p.bolt11, p.invoice_expires_at, p.submits, p.failures,
            p.last_submit_at, p.next_attempt_at, p.created_at, p.settled_at,
@@ -60,7 +60,9 @@ _VIEW = """
 def _view(found: Any) -> PayoutView:
     values = dict(found._mapping)
     values["state"] = PayoutState(values["state"])
-    values["destination"] = describe(values.pop("kind"), values.pop("address"), values.pop("wallet_id"))
+    values["destination"] = describe(
+        values.pop("kind"), values.pop("address"), values.pop("wallet_id"), values.pop("name")
+    )
     return PayoutView(**values)
 
 
