@@ -196,3 +196,8 @@ def test_version_answers_at_once() -> None:
 def test_the_program_is_installed_under_its_name() -> None:
     (script,) = entry_points(group="console_scripts", name="dca-daemon")
     assert script.load() is main
+
+
+def test_the_configuration_may_be_named_behind_the_command_too(cli: Cli, config: Path) -> None:
+    cli("db", "check", "--config", str(config), config_path=None).done()
+    cli("db", f"--config={config}", "check", config_path=None).done()

@@ -62,6 +62,8 @@ def add(
         return
     say(f"Client {view.client_id} {view.name!r} is added, in {view.mode} mode, paid to {view.destination}.")
     say(_answered(info))
+    if view.mode is clients.Mode.FIXED:
+        say("Fixed runs are not part of this version yet: until then this client buys nothing.")
     say(f"Next: dca-daemon deposit record {view.client_id} AMOUNT")
 
 

@@ -64,7 +64,9 @@ def execute(arguments: list[str]) -> int:
         run.version()
         return DONE
     try:
-        result = typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False)
+        result = typer.main.get_command(app).main(
+            _config_first(arguments), prog_name=PROGRAM, standalone_mode=False
+        )
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -82,6 +84,18 @@ def execute(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence: an operator sees a sentence
         return _usage(error) if hasattr(error, "format_message") else _unexpected(error)
     return result if isinstance(result, int) else DONE
+
+
+def _config_first(arguments: list[str]) -> list[str]:
+    """`--config` may stand behind the command too, where most people write it."""
+    for at, argument in enumerate(arguments):
+        if argument == "--":
+            break
+        if argument.startswith("--config="):
+            return [argument, *arguments[:at], *arguments[at + 1 :]]
+        if argument == "--config":
+            return [*arguments[at : at + 2], *arguments[:at], *arguments[at + 2 :]]
+    return arguments
 
 
 def _is_garbled(argument: str) -> bool:
