@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import psycopg
@@ -39,7 +40,12 @@ def test_both_forms_of_a_dsn() -> None:
     assert sqlalchemy_url("postgresql://u:p@127.0.0.1:5/db") == "postgresql+psycopg://u:p@127.0.0.1:5/db"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_of_somebody_else_is_refused() -> None:
-    with pytest.raises(DatabaseError, match="belongs to somebody else"):
-        EmbeddedPostgres(Path("/"))
+    if os.geteuid() != 0:
+        with pytest.raises(DatabaseError, match="belongs to somebody else"):
+            EmbeddedPostgres(Path("/"))
+        return
+    with tempfile.TemporaryDirectory() as theirs:  # directly below /tmp: nothing above it keeps others out
+        os.chown(theirs, 12345, 12345)
+        with pytest.raises(DatabaseError, match="belongs to somebody else"):
+            EmbeddedPostgres(Path(theirs))
