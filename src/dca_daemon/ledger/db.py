@@ -27,6 +27,8 @@ LOCK_CLASS_POOL = 0x0DCA_0001
 DRIVER = "postgresql+psycopg"
 RETRIES_MAX = 8
 _RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock: the transaction left nothing behind
+# Read-only (it became a standby), or ended by the server for its slowness: not "operational" to SQLAlchemy.
+_AWAY = ("25006", "25P03", "25P04")
 _CONNECT_ARGS = {
     "connect_timeout": 5,
     "keepalives_idle": 15,
@@ -40,7 +42,7 @@ _CONNECT_ARGS = {
 class Database:
     """Hands out transactions on our own PostgreSQL.
 
-    Connection faults come out as `DatabaseError`. `url` has the form `postgresql+psycopg://…`.
+    What waiting can mend comes out as `DatabaseError`. `url` has the form `postgresql+psycopg://…`.
     """
 
     def __init__(self, url: str, *, pool_size: int = 5, application_name: str = "dca-daemon") -> None:
@@ -65,13 +67,10 @@ class Database:
         try:
             async with self.engine.begin() as conn:
                 yield conn
-        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
-            if sqlstate(error) in _RETRYABLE:
+        except (DBAPIError, PoolTimeoutError) as error:
+            if sqlstate(error) in _RETRYABLE or not _is_away(error):
                 raise
-            raise DatabaseError(
-                f"our database is not reachable: {first_line(error)}",
-                remedy="check that PostgreSQL runs and that database.url is right",
-            ) from error
+            raise _away(error) from error
 
     async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Runs `work` in a transaction; again, a bounded number of times, after a deadlock."""
@@ -80,8 +79,10 @@ class Database:
                 async with self.transaction() as conn:
                     return await work(conn)
             except DBAPIError as error:
-                if sqlstate(error) not in _RETRYABLE or attempt == RETRIES_MAX:
+                if sqlstate(error) not in _RETRYABLE:
                     raise
+                if attempt == RETRIES_MAX:  # busy, not wrong: nobody may take this for a refusal
+                    raise _away(error) from error
                 log.info("database.retry", attempt=attempt, sqlstate=sqlstate(error))
                 await asyncio.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - jitter, no secret
         raise AssertionError("unreachable")
@@ -104,6 +105,17 @@ def _no_address() -> ConfigError:
     )
 
 
+def _is_away(error: BaseException) -> bool:
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeoutError) or sqlstate(error) in _AWAY
+
+
+def _away(error: BaseException) -> DatabaseError:
+    return DatabaseError(
+        f"our database is not reachable: {first_line(error)}",
+        remedy="check that PostgreSQL runs and that database.url is right",
+    )
+
+
 def sqlstate(error: BaseException) -> str | None:
     """The five-letter SQLSTATE of a database error, if it has one."""
     return getattr(getattr(error, "orig", None), "sqlstate", None)
@@ -116,8 +128,9 @@ def constraint(error: BaseException) -> str | None:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of the driver's own message: no SQL, no parameters."""
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    """The first line of the driver's own message: no SQL, no parameters. An error without words: its name."""
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 @lru_cache(maxsize=512)
