@@ -262,3 +262,34 @@ async def test_an_unknown_payout_is_not_found(books: Database) -> None:
 
 async def test_nothing_owed_reserves_nothing(books: Database) -> None:
     assert await reserve(books, await client(books, "100")) is None
+
+
+async def test_after_failures_a_client_waits_ever_longer_for_the_next_payout(books: Database) -> None:
+    client_id = await owed_client(books)
+    for waits_seconds in (10, 20, 40):
+        payout_id = await reserved(books, client_id)
+        await invoice(books, payout_id)
+        await submit(books, payout_id)
+        await fail(books, payout_id)
+        for ago_seconds, expected in ((waits_seconds - 1, []), (waits_seconds + 1, [client_id])):
+            await sql(
+                books,
+                """UPDATE payout SET next_attempt_at = now() - make_interval(secs => :ago +
+                          CASE WHEN id = CAST(:id AS uuid) THEN 0 ELSE 600 END)""",
+                id=payout_id,
+                ago=ago_seconds,
+            )
+            async with books.transaction() as conn:
+                assert await store.owed_clients(conn, 10) == expected
+    await assert_books_hold(books)
+
+
+async def test_each_client_that_is_owed_is_found_once_the_longest_waiting_first(books: Database) -> None:
+    later = await client(books)
+    first = await owed_client(books, 2)
+    await sql(books, "UPDATE client SET status = 'inactive' WHERE id = :id", id=first)
+    await sql(books, "UPDATE client SET status = 'active' WHERE id = :id", id=later)
+    third = await owed_client(books, 2)
+    async with books.transaction() as conn:
+        assert await store.owed_clients(conn, 10) == [first, third]
+        assert await store.owed_clients(conn, 1) == [first]

@@ -36,15 +36,19 @@ class SourceFunds:
         self._read_at = time.monotonic()
         return self._balance_msat
 
-    async def take(self, amount_sats: int) -> bool:
-        """Whether there is enough for this amount; if so, it is counted as spent."""
+    async def covers(self, amount_sats: int) -> bool:
+        """Whether there is enough for this amount. Before it says no, it asks."""
         amount_msat = amount_sats * MSATS_PER_SAT
         stale = time.monotonic() - self._read_at > _FRESH_SECONDS
         if stale or self._balance_msat - self._reserve_msat < amount_msat:
             await self.refresh()
-        if self._balance_msat - self._reserve_msat < amount_msat:
+        return self._balance_msat - self._reserve_msat >= amount_msat
+
+    async def take(self, amount_sats: int) -> bool:
+        """Whether there is enough for this amount; if so, it is counted as spent."""
+        if not await self.covers(amount_sats):
             return False
-        self._balance_msat -= amount_msat
+        self._balance_msat -= amount_sats * MSATS_PER_SAT
         return True
 
     def forget(self) -> None:

@@ -7,6 +7,7 @@ now (`payout_steps.py`). Signals only make it look earlier.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import structlog
@@ -27,6 +28,9 @@ __all__ = ["Payer", "PayerConfig"]
 log = structlog.get_logger()
 
 _OUTAGE_INTERVAL_MAX_SECONDS = 5.0
+_PROBE_SECONDS = 60.0  # well below the age at which our sign of life counts as missing
+_ASIDE_SECONDS = 60.0
+_CLIENT = "client:"
 
 
 class Payer:
@@ -38,9 +42,11 @@ class Payer:
         self.funds = SourceFunds(wallet, reserve_sats=config.wallet_reserve_sats)
         self._steps = PayoutSteps(db, wallet, keys, config, self.funds, self._lost)
         self._wake = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._outages = 0  # failed attempts in a row to reach LNbits; while > 0 nothing is started
         self.outage: str | None = None  # what keeps us from reaching LNbits
         self._busy: set[str] = set()  # what a task of ours is at: payout ids, and `client:<id>` while reserving
+        self._aside: dict[str, float] = {}  # what went wrong unexpectedly: until when it is left alone
 
     def wake(self) -> None:
         """Something became owed: look at once."""
@@ -48,6 +54,8 @@ class Payer:
 
     async def run(self, stop: asyncio.Event, beat: Callable[[], None] = lambda: None) -> None:
         """Works until `stop` is set, then finishes the steps at hand. `beat` is called at each look."""
+        self._steps.began_seconds = time.monotonic()
+        self._stopping.clear()
         async with asyncio.TaskGroup() as tasks:
             stopper = tasks.create_task(self._wake_on(stop))
             while not stop.is_set():
@@ -55,7 +63,8 @@ class Payer:
                 beat()
                 try:
                     if self._outages and not await self._reachable_again():
-                        await self._pause(min(_OUTAGE_INTERVAL_MAX_SECONDS, 0.5 * 2**self._outages))
+                        # The exponent is bounded too: 2**1024, after an hour and a half, is no float any more.
+                        await self._pause(min(_OUTAGE_INTERVAL_MAX_SECONDS, 0.5 * 2 ** min(self._outages, 10)))
                         continue
                     started = await self._start_tasks(tasks)
                     wait = await self._wait_seconds()
@@ -75,8 +84,9 @@ class Payer:
 
     async def _reachable_again(self) -> bool:
         try:
-            await self.funds.refresh()
-        except WalletError:
+            async with asyncio.timeout(_PROBE_SECONDS):
+                await self.funds.refresh()
+        except (WalletError, TimeoutError):
             self._outages += 1
             return False
         log.info("lnbits.back")
@@ -90,7 +100,16 @@ class Payer:
 
     async def _wake_on(self, stop: asyncio.Event) -> None:
         await stop.wait()
+        self._stopping.set()
         self._wake.set()
+
+    async def _rest(self) -> None:
+        """Keeps a task's place for a while, so that what can't work now does not come round at once."""
+        try:
+            async with asyncio.timeout(_OUTAGE_INTERVAL_MAX_SECONDS):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -111,49 +130,58 @@ class Payer:
         room = self._config.concurrency - len(self._busy)
         if room <= 0:
             return 0
+        now = time.monotonic()
+        self._aside = {name: until for name, until in self._aside.items() if until > now}
+        skipped = self._busy | self._aside.keys()
         async with self._db.transaction() as conn:
             # Payouts on their way come before new ones: what is reserved should not stay so.
-            found = [i for i in await store.due(conn, room + len(self._busy)) if i not in self._busy][:room]
+            found = [i for i in await store.due(conn, room + len(skipped)) if i not in skipped][:room]
             room -= len(found)
-            clients = await store.owed_clients(conn, room + len(self._busy)) if room > 0 else []
-        names = [f"client:{c}" for c in clients if f"client:{c}" not in self._busy][: max(room, 0)]
+            clients = await store.owed_clients(conn, room + len(skipped)) if room > 0 else []
+        names = [n for n in (f"{_CLIENT}{c}" for c in clients) if n not in skipped][: max(room, 0)]
         for name in [*found, *names]:
             self._busy.add(name)
             tasks.create_task(self._task(name))
         return len(found) + len(names)
 
     async def _task(self, name: str) -> None:
-        payout_id: str | None = name
+        payout_id = None if name.startswith(_CLIENT) else name
         try:
-            if name.startswith("client:"):
-                payout_id = await self._reserve(int(name.removeprefix("client:")))
-                if payout_id is None or payout_id in self._busy:
-                    return
-                self._busy.add(payout_id)
-            assert payout_id is not None
-            with structlog.contextvars.bound_contextvars(payout_id=payout_id):
-                await self._steps.advance(payout_id)
+            if payout_id is None:
+                payout_id = await self._take_up(int(name.removeprefix(_CLIENT)))
+            if payout_id is not None:
+                with structlog.contextvars.bound_contextvars(payout_id=payout_id):
+                    await self._steps.advance(payout_id)
         except SupersededError as error:
             log.info("payout.superseded", payout_id=payout_id, text=error.message)
         except DatabaseError as error:
             log.warning("payer.waits", error=str(error))
+            await self._rest()
         except Exception as error:  # one payout's fault must not stop the others
-            log.exception("payout.error", payout_id=payout_id)
-            await self._put_aside(payout_id, error)
+            log.exception("payout.error", payout_id=payout_id or name)
+            await self._put_aside(name, payout_id, error)
         finally:
-            self._busy.discard(name)
-            if payout_id is not None:
-                self._busy.discard(payout_id)
+            self._busy -= {name, payout_id or name}
             self._wake.set()
 
-    async def _put_aside(self, payout_id: str | None, error: Exception) -> None:
-        if payout_id is None or payout_id.startswith("client:"):
-            await asyncio.sleep(_OUTAGE_INTERVAL_MAX_SECONDS)  # its client keeps its place: no busy loop
+    async def _put_aside(self, name: str, payout_id: str | None, error: Exception) -> None:
+        """Leaves it alone for a while. Never raises: it would end the payer, and so all other payouts."""
+        self._aside[payout_id or name] = time.monotonic() + _ASIDE_SECONDS
+        if payout_id is None:
             return
         try:
-            await self._steps.postpone(payout_id, f"{type(error).__name__}: {first_line(error)}", seconds=60)
-        except DatabaseError as away:
-            log.warning("payer.waits", error=str(away))
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            await self._steps.postpone(payout_id, reason, seconds=_ASIDE_SECONDS)
+        except Exception as trouble:  # noqa: BLE001 - it stays aside, though its reason is not in the books
+            log.warning("payer.waits", error=first_line(trouble))
+
+    async def _take_up(self, client_id: int) -> str | None:
+        """A new payout for what a client is owed; None where there is none, or another task has it already."""
+        payout_id = await self._reserve(client_id)
+        if payout_id is None or payout_id in self._busy:
+            return None
+        self._busy.add(payout_id)
+        return payout_id
 
     async def _reserve(self, client_id: int) -> str | None:
         async def work(conn: AsyncConnection) -> tuple[str, list[int]] | None:

@@ -13,10 +13,12 @@ The races, and the answers:
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy.exc import IntegrityError
 
 from dca_daemon.domain.errors import (
     ConfigError,
@@ -28,18 +30,21 @@ from dca_daemon.domain.errors import (
     WalletUnreachableError,
 )
 from dca_daemon.domain.payout import PayoutState
-from dca_daemon.ledger.db import Database, scalar
+from dca_daemon.ledger.db import Database, constraint, scalar
 from dca_daemon.payouts import store
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.funds import SourceFunds
-from dca_daemon.payouts.store import ACTOR, Payout
+from dca_daemon.payouts.store import ACTOR, Payout, SupersededError
 from dca_daemon.payouts.verdict import Evidence, Judgement, Verdict, judge
 from dca_daemon.payouts.wallet import Destination, DestinationKind, PayHint, Wallet, WalletRecord
 
 log = structlog.get_logger()
 
+_FINAL_STATUSES = (400, 401, 403, 404, 422)  # the destination itself is refused
 _REFUSALS_BEFORE_HOLD = 3
+_PASSING_REFUSALS_BEFORE_HOLD = 20  # about an hour: the node behind LNbits, or the receiver's, may be restarting
 _RESUBMITS_BEFORE_HOLD = 20
+_REFUSALS = (PayHint.REFUSED, PayHint.INSUFFICIENT_BALANCE)
 _INTERVAL_MAX_SECONDS = 300.0
 _OUTAGE_INTERVAL_MAX_SECONDS = 5.0
 _SHORT_INTERVAL_SECONDS = 15.0
@@ -84,12 +89,17 @@ class PayoutSteps:
         self._config = config
         self._funds = funds
         self._on_lost = on_lost
+        self.began_seconds = time.monotonic()  # since when we are the ones who pay
 
     async def advance(self, payout_id: str) -> None:
         """Takes a payout as far as it goes now: to its end, or to where it has to wait."""
         payout = await self._load(payout_id)
         try:
             if payout.state is PayoutState.RESERVED:
+                # An invoice that has to wait for money may run out meanwhile, again and again.
+                if not await self._funds.covers(payout.amount_sats):
+                    await self._wait_for_funds(payout)
+                    return
                 if not await self._invoice(payout):
                     return
                 payout = await self._load(payout_id)
@@ -105,9 +115,19 @@ class PayoutSteps:
             self._on_lost(error)
             await self.postpone(payout_id, str(error), seconds=1)
         except WalletUnknownError as error:
+            await self._doubt()
             await self.postpone(payout_id, str(error), max_seconds=_OUTAGE_INTERVAL_MAX_SECONDS)
         except (WalletError, ConfigError) as error:
             await self.postpone(payout_id, str(error))
+
+    async def _doubt(self) -> None:
+        """An answer of LNbits told nothing. Is it LNbits that fails, or only this call?"""
+        try:
+            await self._funds.refresh()
+        except WalletRateLimitedError:
+            pass
+        except WalletError as error:
+            self._on_lost(error)
 
     async def _load(self, payout_id: str) -> Payout:
         async with self._db.transaction() as conn:
@@ -142,14 +162,32 @@ class PayoutSteps:
                 extra=await self._extra(payout),
             )
         except (WalletRefusedError, WalletReplyError) as error:
-            if payout.failures + 1 < _REFUSALS_BEFORE_HOLD:
-                await self.postpone(payout.payout_id, str(error))
-            else:
-                await self._hold(payout, f"no invoice to be had from the destination: {error}")
+            await self._no_invoice(payout, error)
             return False
-        await self._db.run(lambda conn: store.invoiced(conn, payout, invoice))
+        except (WalletUnreachableError, WalletUnknownError) as error:
+            if payout.destination_kind is DestinationKind.LNBITS:
+                raise
+            await self.postpone(payout.payout_id, str(error))  # it is the receiver's own server that is away
+            return False
+        try:
+            await self._db.run(lambda conn: store.invoiced(conn, payout, invoice))
+        except IntegrityError as error:
+            if constraint(error) != "payout_payment_hash_key":
+                raise
+            await self._no_invoice(
+                payout, WalletReplyError("the destination gave an invoice that it had given before")
+            )
+            return False
         log.info("payout.invoiced", client_id=payout.client_id, payment_hash=invoice.payment_hash)
         return True
+
+    async def _no_invoice(self, payout: Payout, error: WalletError) -> None:
+        """Later; a person's turn soon where the refusal is final, after an hour where it may pass."""
+        passing = isinstance(error, WalletRefusedError) and error.status not in _FINAL_STATUSES
+        if payout.failures + 1 < (_PASSING_REFUSALS_BEFORE_HOLD if passing else _REFUSALS_BEFORE_HOLD):
+            await self.postpone(payout.payout_id, str(error))
+        else:
+            await self._hold(payout, f"no invoice to be had from the destination: {error}")
 
     async def _extra(self, payout: Payout) -> dict[str, object]:
         """What makes the payment recognisable from LNbits alone."""
@@ -205,11 +243,17 @@ class PayoutSteps:
             raise
         except WalletRefusedError as error:
             log.error("payout.source-refused", status=error.status, text=str(error))
+            await self._doubt()
             await self.postpone(payout.payout_id, f"the source wallet refused: {error}", seconds=60)
             return
         except WalletError as error:
             attempt = Attempt(None, str(error))
-        await self._look_up(await self._load(payout.payout_id), attempt)
+        if attempt.hint is None:  # it may still run: patience begins now, not when its turn was awaited
+            await self._db.run(lambda conn: store.unanswered(conn, payout))
+        payout = await self._load(payout.payout_id)
+        if payout.state not in (PayoutState.SUBMITTED, PayoutState.UNKNOWN):
+            raise SupersededError(f"payout {payout.payout_id} became {payout.state} while it was being paid")
+        await self._look_up(payout, attempt)
 
     async def _look_up(self, payout: Payout, attempt: Attempt | None) -> None:
         """Decides by the wallets' records what came of a submitted payout, and of the attempt just made."""
@@ -219,8 +263,11 @@ class PayoutSteps:
         visible = payout.destination_kind is DestinationKind.LNBITS
         if visible:
             received = await self._received(payout)
+        patience = self._config.lookup_after_timeout_seconds
         ago = payout.submitted_ago_seconds
-        patient = ago is not None and ago > self._config.lookup_after_timeout_seconds
+        # Whoever paid before us may have sent its request late, so patience begins with us at the earliest.
+        ours_seconds = time.monotonic() - self.began_seconds
+        patient = attempt is None and ago is not None and ago > patience and ours_seconds > patience
         answered = attempt is not None and attempt.hint is not None
         evidence = Evidence(
             amount_sats=payout.amount_sats,
@@ -294,13 +341,17 @@ class PayoutSteps:
         if attempt is None:
             if await self._take_funds(payout):
                 await self._submit(payout)
-        elif attempt.hint is PayHint.INSUFFICIENT_BALANCE:
-            await self._funds.refresh()
+        elif attempt.hint is PayHint.INSUFFICIENT_BALANCE and not await self._enough_now(payout):
             await self._wait_for_funds(payout)
-        elif attempt.hint is PayHint.REFUSED and payout.submits >= _RESUBMITS_BEFORE_HOLD:
+        elif attempt.hint in _REFUSALS and payout.submits >= _RESUBMITS_BEFORE_HOLD:
             await self._hold(payout, f"LNbits refused to pay it {payout.submits} times: {attempt.text}")
         else:
             await self.postpone(payout.payout_id, attempt.text)
+
+    async def _enough_now(self, payout: Payout) -> bool:
+        """Whether it is not the balance that falls short, but what LNbits keeps back of it for fees."""
+        self._funds.forget()
+        return await self._funds.covers(payout.amount_sats)
 
     async def _hold(self, payout: Payout, reason: str) -> None:
         detail = {"payment_hash": payout.payment_hash, "amount_sats": payout.amount_sats}

@@ -65,17 +65,30 @@ async def owed_clients(conn: AsyncConnection, limit: int) -> list[int]:
     """Clients with owed records and nothing in the way, the longest waiting first.
 
     A client whose last payout is held before its invoice was ever submitted waits for the operator: a new
-    one would meet the same obstacle.
+    one would meet the same obstacle. After payouts that failed, the next waits ever longer, up to an hour.
     """
     found = await rows(
         conn,
-        """SELECT r.client_id FROM distribution_record r
-            WHERE r.state = 'owed'
-              AND NOT EXISTS (SELECT FROM payout p WHERE p.client_id = r.client_id
+        # From client to client by the index: one look-up each, however many records it is owed.
+        # A failed payout's next_attempt_at is the time when it failed.
+        """WITH RECURSIVE owed AS (
+               (SELECT client_id, id FROM distribution_record WHERE state = 'owed'
+                 ORDER BY client_id, id LIMIT 1)
+               UNION ALL
+               SELECT n.client_id, n.id FROM owed o CROSS JOIN LATERAL (
+                   SELECT r.client_id, r.id FROM distribution_record r
+                    WHERE r.state = 'owed' AND r.client_id > o.client_id
+                    ORDER BY r.client_id, r.id LIMIT 1) n)
+           SELECT o.client_id FROM owed o
+            WHERE NOT EXISTS (SELECT FROM payout p WHERE p.client_id = o.client_id
                                AND p.state IN ('reserved', 'invoiced', 'submitted', 'unknown'))
-              AND NOT EXISTS (SELECT FROM payout p WHERE p.client_id = r.client_id
+              AND NOT EXISTS (SELECT FROM payout p WHERE p.client_id = o.client_id
                                AND p.state = 'held' AND p.held_from IN ('reserved', 'invoiced'))
-            GROUP BY r.client_id ORDER BY min(r.id) LIMIT :limit""",
+              AND NOT EXISTS (SELECT FROM payout_record pr JOIN payout p ON p.id = pr.payout_id
+                               WHERE pr.record_id = o.id AND p.state = 'failed'
+                              HAVING max(p.next_attempt_at) > clock_timestamp()
+                                     - make_interval(secs => least(3600, 5 * 2 ^ least(count(*), 10))))
+            ORDER BY o.id LIMIT :limit""",
         limit=limit,
     )
     return [r.client_id for r in found]
@@ -264,6 +277,16 @@ async def submitting(conn: AsyncConnection, payout: Payout) -> None:
         await write_log(conn, payout.payout_id, "resubmitted", {"submits": payout.submits + 1})
 
 
+async def unanswered(conn: AsyncConnection, payout: Payout) -> None:
+    """The request that was just made got no answer, and may still run."""
+    await execute(
+        conn,
+        """UPDATE payout SET last_submit_at = clock_timestamp()
+            WHERE id = CAST(:id AS uuid) AND state IN ('submitted', 'unknown')""",
+        id=payout.payout_id,
+    )
+
+
 async def settle(
     conn: AsyncConnection, payout: Payout, *, fee_msat: int, evidence: dict[str, Any], actor: str
 ) -> None:
@@ -340,12 +363,13 @@ async def hold(conn: AsyncConnection, payout: Payout, *, reason: str, detail: di
 async def postpone(
     conn: AsyncConnection, payout: Payout, *, seconds: float, reason: str, failed: bool = True
 ) -> None:
-    """Tries again later. `failed` makes the next interval longer."""
+    """Tries again later. `failed` makes the next interval longer. One that is not open stays as it is."""
     await execute(
         conn,
         """UPDATE payout SET failures = failures + :failed, reason = :reason,
                   next_attempt_at = clock_timestamp() + make_interval(secs => :seconds)
-            WHERE id = CAST(:id AS uuid) AND state = :state""",
+            WHERE id = CAST(:id AS uuid) AND state = :state
+              AND state IN ('reserved', 'invoiced', 'submitted', 'unknown')""",
         id=payout.payout_id,
         state=payout.state,
         failed=int(failed),
