@@ -96,3 +96,11 @@ async def test_a_cancelled_put_does_not_leave_its_row_pending() -> None:
     with pytest.raises(asyncio.CancelledError):
         await putting
     assert queue.pending == 1
+
+
+async def test_what_waited_when_another_was_active_is_forgotten() -> None:
+    queue = CashOutQueue(10)
+    await queue.put([row("a"), row("b")])
+    queue.clear()
+    assert (queue.size, queue.pending) == (0, 0)
+    assert await queue.put([row("a")]) == 1

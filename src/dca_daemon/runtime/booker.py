@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import structlog
@@ -20,10 +21,16 @@ log = structlog.get_logger()
 SILENT_SECONDS = 180.0  # longer than any single call that a service waits for
 _BEAT_SECONDS = 5.0
 _RETRY_SECONDS = 2.0
+_QUICK_SECONDS = 0.5
+_SLOW_SECONDS = 2.0
 
 
 class Booker:
-    """The consumer of the queue. That our database is away only makes it wait."""
+    """The consumer of the queue. That our database is away only makes it wait.
+
+    Batches grow while they are quick: shared among thousands of clients, a full one would take minutes, in
+    which we would show no sign of life, be killed, and begin the same batch again.
+    """
 
     def __init__(
         self,
@@ -40,7 +47,8 @@ class Booker:
         self._on_booked = on_booked
         self._heartbeats = heartbeats
         self._metrics = metrics
-        self._batch_size = batch_size
+        self._max_batch_size = batch_size
+        self._batch_size = 1
 
     async def run(self, stop: asyncio.Event) -> None:
         """Books until `stop` is set; the batch at hand is finished."""
@@ -66,13 +74,21 @@ class Booker:
             stopped.cancel()
 
     async def _book(self, batch: list[SourceRow]) -> bool:
+        began = time.monotonic()
         try:
             result = await self._intake.process(batch)
         except DatabaseError as error:
             log.warning("intake.waits", rows=len(batch), error=str(error))
             return False
+        self._adapt(time.monotonic() - began)
         for distributed in result.distributed:
             self._metrics.observe_distribution_latency(self._queue.age_seconds(distributed.row))
         if result.distributed:
             self._on_booked()
         return True
+
+    def _adapt(self, seconds: float) -> None:
+        if seconds < _QUICK_SECONDS:
+            self._batch_size = min(2 * self._batch_size, self._max_batch_size)
+        elif seconds > _SLOW_SECONDS:
+            self._batch_size = max(1, self._batch_size // 2)

@@ -140,6 +140,7 @@ class Daemon:
         while not stop.is_set():
             if not await until_stopped(stop, self._lock.wait_until_leader()):
                 return
+            self._queue.clear()
             session = asyncio.Event()
             follower = asyncio.create_task(follow(stop, session))
             try:

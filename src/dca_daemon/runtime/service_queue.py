@@ -63,6 +63,12 @@ class CashOutQueue:
         for row in rows:
             self._pending.pop(_key(row), None)
 
+    def clear(self) -> None:
+        """Forgets all that waits: when we become active again, another may have booked newer states meanwhile."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._pending.clear()
+
     def age_seconds(self, row: SourceRow) -> float:
         """How long ago a pending row was put."""
         return time.monotonic() - self._pending.get(_key(row), time.monotonic())
