@@ -45,7 +45,9 @@ class Payer:
         self._stopping = asyncio.Event()
         self._outages = 0  # failed attempts in a row to reach LNbits; while > 0 nothing is started
         self.outage: str | None = None  # what keeps us from reaching LNbits
-        self._busy: set[str] = set()  # what a task of ours is at: payout ids, and `client:<id>` while reserving
+        self._busy: set[str] = (
+            set()
+        )  # what each task of ours is at: a payout's id, or `client:<id>` while reserving
         self._aside: dict[str, float] = {}  # what went wrong unexpectedly: until when it is left alone
 
     def wake(self) -> None:
@@ -181,6 +183,7 @@ class Payer:
         if payout_id is None or payout_id in self._busy:
             return None
         self._busy.add(payout_id)
+        self._busy.discard(f"{_CLIENT}{client_id}")  # each task has one place of `concurrency`
         return payout_id
 
     async def _reserve(self, client_id: int) -> str | None:
