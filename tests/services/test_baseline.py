@@ -11,6 +11,7 @@ import pytest
 
 from dca_daemon.domain.cash_out import CashOutState, SourceRow
 from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.split import SplitMethod
 from dca_daemon.ledger.db import Database
 from dca_daemon.ledger.verify import verify
 from dca_daemon.services import baseline, cash_outs
@@ -190,3 +191,25 @@ async def test_rows_that_the_books_lack_or_have_otherwise_are_outdated(books: Da
     assert await baseline.outdated(books, [digest(changed)]) == [known.external_id]
     await Intake(books, IntakeConfig()).process([changed])
     assert await baseline.outdated(books, [digest(changed)]) == []
+
+
+async def test_what_a_setting_kept_back_is_looked_at_again_when_the_daemon_starts(books: Database) -> None:
+    await first_look(books)
+    await client(books, "20000")
+    bare = success(commission_percentage=None)
+    await Intake(books, IntakeConfig()).process([bare])
+    cancelled = success(error="Operator cancel")
+    await Intake(books, IntakeConfig()).process([cancelled])
+    assert await baseline.outdated(books, [digest(bare), digest(cancelled)]) == []
+    assert await baseline.look_again(books) == 1
+    assert await baseline.outdated(books, [digest(bare), digest(cancelled)]) == [bare.external_id]
+    await Intake(books, IntakeConfig()).process(
+        [bare]
+    )  # nothing has changed: it stays, and is not looked at again
+    assert await state(books, bare) is CashOutState.REVIEW
+    assert await baseline.outdated(books, [digest(bare)]) == []
+    await baseline.look_again(books)
+    await Intake(books, IntakeConfig(split_method=SplitMethod.TICKER)).process([bare])
+    assert await state(books, bare) is CashOutState.DISTRIBUTED
+    assert await baseline.look_again(books) == 0
+    await assert_books_hold(books)

@@ -163,6 +163,7 @@ class Daemon:
         pool = self._settings.pool
         await pools.ensure_default_pool(self._db, name=pool.name, currency=pool.currency)
         await clients.check_keys(self._db, self._keys)
+        await baseline.look_again(self._db)
         log.info("daemon.active", payouts_enabled=self._settings.payouts.enabled)
 
     def _services(self, session: asyncio.Event) -> dict[str, Service]:

@@ -206,3 +206,14 @@ async def outdated(db: Database, digests: Sequence[Digest]) -> list[str]:
             success=[d.success for d in digests],
         )
         return [r.external_id for r in found]
+
+
+async def look_again(db: Database) -> int:
+    """Has the next sweep read again what could not be booked: settings may have changed. How many there are."""
+    async with db.transaction() as conn:
+        return await execute(
+            conn,
+            """UPDATE cash_out SET digest = ''
+                WHERE state = 'review' AND source = :source AND reason IN ('unusable', 'refused')""",
+            source=SOURCE,
+        )
