@@ -22,6 +22,7 @@ from dca_daemon.services.status import BooksStatus, status
 
 VERSION = program_version()
 _FRESH_SECONDS = 2.0
+_OVERDUE_SECONDS = 300.0
 
 
 class StatusBoard:
@@ -107,6 +108,9 @@ class StatusBoard:
             return Component(False, state.last_error)
         if state.last_scan_at is None:
             return Component(False, "the first scan is not done yet")
+        lag_seconds = self._scanner.lag_seconds or 0.0
+        if lag_seconds > _OVERDUE_SECONDS + 3 * self._settings.lamassu.scan_interval_seconds:
+            return Component(False, f"the last complete scan was {lag_seconds:.0f} s ago")
         return Component(True)
 
     async def status(self) -> Mapping[str, object]:
