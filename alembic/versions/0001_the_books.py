@@ -40,6 +40,7 @@ CREATE TABLE destination (
     id                    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind                  text NOT NULL CHECK (kind IN ('lnbits', 'lightning-address', 'lnurl')),
     name                  text,  -- what it answered when it was checked
+    min_sats              bigint NOT NULL DEFAULT 1,  -- less can't be paid there: it waits for more
     address               text,
     wallet_id             text,  -- learnt from the first invoice: an invoice key does not tell it
     invoice_key_encrypted bytea,
@@ -485,7 +486,8 @@ BEGIN
     IF (NEW.id, NEW.client_id, NEW.destination_id, NEW.amount_sats)
        <> (OLD.id, OLD.client_id, OLD.destination_id, OLD.amount_sats)
        OR (OLD.payment_hash IS NOT NULL AND NEW.payment_hash IS DISTINCT FROM OLD.payment_hash)
-       OR (OLD.bolt11 IS NOT NULL AND NEW.bolt11 IS DISTINCT FROM OLD.bolt11) THEN
+       OR (OLD.bolt11 IS NOT NULL AND NEW.bolt11 IS DISTINCT FROM OLD.bolt11)
+       OR (OLD.state = 'settled' AND (NEW.fee_msat, NEW.settled_at) <> (OLD.fee_msat, OLD.settled_at)) THEN
         RAISE EXCEPTION 'payout %: its amount, receiver and invoice are final', OLD.id
             USING ERRCODE = 'restrict_violation';
     END IF;

@@ -13,7 +13,7 @@ from dca_daemon.domain.payout import PayoutState
 from dca_daemon.ledger import journal
 from dca_daemon.ledger.accounts import coins_received, house_sats
 from dca_daemon.ledger.db import Database, execute
-from dca_daemon.payouts import store
+from dca_daemon.payouts import agenda, store
 from dca_daemon.services import mirror
 from dca_daemon.services.intake import flow_balances
 from tests.ledger.filled import fill, made_up_invoice
@@ -121,10 +121,10 @@ async def test_the_main_job_reads_by_index(full: Database) -> None:
     owed = int(await value(full, "SELECT client_id FROM distribution_record WHERE state = 'owed' LIMIT 1"))
 
     async def payers_look(conn: AsyncConnection) -> None:
-        await store.due(conn, 4)
-        await store.owed_clients(conn, 4)
-        await store.seconds_to_next(conn)
-        await store.unpaid_sats(conn)
+        await agenda.due(conn, 4)
+        await agenda.owed_clients(conn, 4)
+        await agenda.seconds_to_next(conn)
+        await agenda.unpaid_sats(conn)
 
     async def a_payouts_life(conn: AsyncConnection) -> None:
         found = await store.reserve(conn, owed, max_sats=10**9, actor="test")

@@ -13,7 +13,7 @@ from dca_daemon.domain.errors import ConflictError, NotFoundError
 from dca_daemon.domain.payout import PayoutState
 from dca_daemon.ledger.db import Database, constraint
 from dca_daemon.ledger.verify import verify
-from dca_daemon.payouts import store
+from dca_daemon.payouts import agenda, store
 from dca_daemon.payouts.store import Payout, SupersededError
 from dca_daemon.services.intake import Intake, IntakeConfig
 from tests.ledger.filled import fail, invoice, made_up_invoice, reserve, settle, submit
@@ -164,13 +164,13 @@ async def test_held_stops_everything_and_keeps_the_records(books: Database) -> N
     await books.run(lambda c: store.hold(c, payout, reason="look", detail={}))
     assert await value(books, "SELECT state FROM distribution_record") == "in-payout"
     async with books.transaction() as conn:
-        assert await store.due(conn, 10) == []
+        assert await agenda.due(conn, 10) == []
     await assert_books_hold(books)
 
 
 async def owed_clients(db: Database) -> list[int]:
     async with db.transaction() as conn:
-        return await store.owed_clients(conn, 10)
+        return await agenda.owed_clients(conn, 10)
 
 
 async def test_a_client_waits_while_a_payout_of_its_is_on_the_way(books: Database) -> None:
@@ -214,13 +214,13 @@ async def test_of_many_payers_at_once_one_reserves(books: Database) -> None:
 async def test_postponed_payouts_are_due_later(books: Database) -> None:
     payout_id = await reserved(books, await owed_client(books))
     async with books.transaction() as conn:
-        assert await store.due(conn, 10) == [payout_id]
-        assert await store.seconds_to_next(conn) == 0
+        assert await agenda.due(conn, 10) == [payout_id]
+        assert await agenda.seconds_to_next(conn) == 0
     payout = await load(books, payout_id)
     await books.run(lambda c: store.postpone(c, payout, seconds=60, reason="away"))
     async with books.transaction() as conn:
-        assert await store.due(conn, 10) == []
-        wait = await store.seconds_to_next(conn)
+        assert await agenda.due(conn, 10) == []
+        wait = await agenda.seconds_to_next(conn)
     assert wait is not None and 50 < wait <= 60
     assert (await load(books, payout_id)).failures == 1
     await books.run(lambda c: store.postpone(c, payout, seconds=0, reason="short", failed=False))
@@ -240,7 +240,7 @@ async def test_what_is_unpaid(books: Database) -> None:
 
     async def unpaid() -> int:
         async with books.transaction() as conn:
-            return await store.unpaid_sats(conn)
+            return await agenda.unpaid_sats(conn)
 
     assert await unpaid() == 12096
     payout_id = await reserved(books, client_id)
@@ -249,7 +249,7 @@ async def test_what_is_unpaid(books: Database) -> None:
     await submit(books, payout_id)
     assert await unpaid() == 0  # its money may have left already
     payout = await load(books, payout_id)
-    await books.run(lambda c: store.postpone(c, payout, seconds=1, reason=store.SHORT_OF_FUNDS))
+    await books.run(lambda c: store.postpone(c, payout, seconds=1, reason=agenda.SHORT_OF_FUNDS))
     assert await unpaid() == 12096
     await settle(books, payout_id)
     assert await unpaid() == 0
@@ -280,7 +280,7 @@ async def test_after_failures_a_client_waits_ever_longer_for_the_next_payout(boo
                 ago=ago_seconds,
             )
             async with books.transaction() as conn:
-                assert await store.owed_clients(conn, 10) == expected
+                assert await agenda.owed_clients(conn, 10) == expected
     await assert_books_hold(books)
 
 
@@ -291,5 +291,16 @@ async def test_each_client_that_is_owed_is_found_once_the_longest_waiting_first(
     await sql(books, "UPDATE client SET status = 'active' WHERE id = :id", id=later)
     third = await owed_client(books, 2)
     async with books.transaction() as conn:
-        assert await store.owed_clients(conn, 10) == [first, third]
-        assert await store.owed_clients(conn, 1) == [first]
+        assert await agenda.owed_clients(conn, 10) == [first, third]
+        assert await agenda.owed_clients(conn, 1) == [first]
+
+
+async def test_a_client_owed_less_than_its_destination_takes_waits_for_more(books: Database) -> None:
+    client_id = await client(books, "20000")
+    await sql(books, "UPDATE destination SET min_sats = 600000")
+    await Intake(books, IntakeConfig()).process([success()])
+    async with books.transaction() as conn:
+        assert await agenda.owed_clients(conn, 10) == []
+    await Intake(books, IntakeConfig()).process([success()])
+    async with books.transaction() as conn:
+        assert await agenda.owed_clients(conn, 10) == [client_id]

@@ -10,7 +10,7 @@ from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.domain.payout import PayoutState
 from dca_daemon.ledger.db import Database
 from dca_daemon.ledger.verify import verify
-from dca_daemon.payouts import store
+from dca_daemon.payouts import agenda, store
 from dca_daemon.services import clients, payouts
 from dca_daemon.services.intake import Intake, IntakeConfig
 from tests.ledger.filled import fail, invoice, reserve, settle, submit
@@ -66,7 +66,7 @@ async def test_retry_makes_an_open_payout_due_and_moves_nothing(books: Database,
     view = await payouts.retry(books, payout_id[:8], actor="ana")
     assert (view.state, view.failures) == (state, 0)
     async with books.transaction() as conn:
-        assert await store.due(conn, 5) == [payout_id]
+        assert await agenda.due(conn, 5) == [payout_id]
     assert await value(books, "SELECT action FROM audit_log ORDER BY id DESC LIMIT 1") == "payout.retry"
 
 

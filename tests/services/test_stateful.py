@@ -30,7 +30,7 @@ from dca_daemon.domain.payout import FINAL_STATES, PayoutState
 from dca_daemon.domain.split import Charge
 from dca_daemon.ledger.db import Database, one, rows, scalar
 from dca_daemon.ledger.verify import verify
-from dca_daemon.payouts import store
+from dca_daemon.payouts import agenda, store
 from dca_daemon.services import clients, deposits, payouts
 from dca_daemon.services.clients import Status
 from dca_daemon.services.intake import Intake, IntakeConfig
@@ -191,7 +191,7 @@ class Books(RuleBasedStateMachine):
     @rule(client_id=known_clients, max_sats=st.integers(1, 1_000_000))
     def reserve(self, client_id: int, max_sats: int) -> None:
         async def work(conn: AsyncConnection) -> None:
-            if client_id in await store.owed_clients(conn, 100):
+            if client_id in await agenda.owed_clients(conn, 100):
                 found = await store.reserve(conn, client_id, max_sats=max_sats, actor="test")
                 assert found is not None and not set(found[1]) & set(self.settled_records)
 

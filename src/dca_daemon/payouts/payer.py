@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import DatabaseError, WalletError
 from dca_daemon.ledger.db import Database, constraint, first_line
-from dca_daemon.payouts import store
+from dca_daemon.payouts import agenda, store
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.funds import SourceFunds
 from dca_daemon.payouts.payout_steps import PayerConfig, PayoutSteps
@@ -124,7 +124,7 @@ class Payer:
         if self._busy:
             return self._config.idle_poll_seconds  # a task that ends wakes us
         async with self._db.transaction() as conn:
-            next_due = await store.seconds_to_next(conn)
+            next_due = await agenda.seconds_to_next(conn)
         return min(self._config.idle_poll_seconds, next_due if next_due is not None else 3600.0) + 0.01
 
     async def _start_tasks(self, tasks: asyncio.TaskGroup) -> int:
@@ -137,9 +137,9 @@ class Payer:
         skipped = self._busy | self._aside.keys()
         async with self._db.transaction() as conn:
             # Payouts on their way come before new ones: what is reserved should not stay so.
-            found = [i for i in await store.due(conn, room + len(skipped)) if i not in skipped][:room]
+            found = [i for i in await agenda.due(conn, room + len(skipped)) if i not in skipped][:room]
             room -= len(found)
-            clients = await store.owed_clients(conn, room + len(skipped)) if room > 0 else []
+            clients = await agenda.owed_clients(conn, room + len(skipped)) if room > 0 else []
         names = [n for n in (f"{_CLIENT}{c}" for c in clients) if n not in skipped][: max(room, 0)]
         for name in [*found, *names]:
             self._busy.add(name)

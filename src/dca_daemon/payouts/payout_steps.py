@@ -31,7 +31,7 @@ from dca_daemon.domain.errors import (
 )
 from dca_daemon.domain.payout import PayoutState
 from dca_daemon.ledger.db import Database, constraint, scalar
-from dca_daemon.payouts import store
+from dca_daemon.payouts import agenda, store
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.funds import SourceFunds
 from dca_daemon.payouts.store import ACTOR, Payout, SupersededError
@@ -220,11 +220,11 @@ class PayoutSteps:
 
     async def _tell_funds(self, *, taken_sats: int = 0) -> None:
         async with self._db.transaction() as conn:
-            unpaid_sats = await store.unpaid_sats(conn)
+            unpaid_sats = await agenda.unpaid_sats(conn)
         self._funds.tell(unpaid_sats - taken_sats)
 
     async def _wait_for_funds(self, payout: Payout) -> None:
-        seconds, reason = _SHORT_INTERVAL_SECONDS, store.SHORT_OF_FUNDS
+        seconds, reason = _SHORT_INTERVAL_SECONDS, agenda.SHORT_OF_FUNDS
         await self._db.run(lambda conn: store.postpone(conn, payout, seconds=seconds, reason=reason, failed=False))
         await self._tell_funds()
 

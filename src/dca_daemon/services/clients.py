@@ -91,7 +91,7 @@ async def add(
     info = await wallet.check_destination(destination)
 
     async def work(conn: AsyncConnection) -> int:
-        destination_id = await _save_destination(conn, keys, destination, info.name)
+        destination_id = await _save_destination(conn, keys, destination, info)
         client_id: int = await scalar(
             conn,
             """INSERT INTO client (name, mode, destination_id) VALUES (:name, :mode, :destination)
@@ -138,13 +138,16 @@ async def _refuse_name_taken(conn: AsyncConnection, name: str) -> None:
         raise _name_taken(name)
 
 
-async def _save_destination(conn: AsyncConnection, keys: KeyRing, destination: Destination, name: str) -> int:
+async def _save_destination(
+    conn: AsyncConnection, keys: KeyRing, destination: Destination, info: DestinationInfo
+) -> int:
     key = destination.invoice_key
     destination_id: int = await scalar(
         conn,
-        """INSERT INTO destination (kind, name, address, wallet_id, invoice_key_encrypted)
-           VALUES (:kind, :name, :address, :wallet_id, :key) RETURNING id""",
-        name=name,
+        """INSERT INTO destination (kind, name, min_sats, address, wallet_id, invoice_key_encrypted)
+           VALUES (:kind, :name, :min_sats, :address, :wallet_id, :key) RETURNING id""",
+        name=info.name,
+        min_sats=info.min_sats,
         kind=destination.kind,
         address=destination.address,
         wallet_id=destination.wallet_id,
@@ -228,7 +231,7 @@ async def set_destination(
                 WHERE c.id = :id FOR UPDATE OF c""",
             id=client_id,
         )
-        destination_id = await _save_destination(conn, keys, destination, info.name)
+        destination_id = await _save_destination(conn, keys, destination, info)
         await execute(conn, "UPDATE client SET destination_id = :d WHERE id = :id", d=destination_id, id=client_id)
         await audit(
             conn,
