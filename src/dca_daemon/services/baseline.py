@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.cash_out import CashOutState, SourceRow
 from dca_daemon.domain.errors import InputError
-from dca_daemon.ledger.db import Database, execute, one, rows
+from dca_daemon.ledger.db import Database, execute, lock_pool, one, rows
 from dca_daemon.services import mirror
 from dca_daemon.services.audit import audit
 from dca_daemon.services.mirror import Mirrored
@@ -25,6 +25,7 @@ from dca_daemon.services.pools import pools_of_machines
 log = structlog.get_logger()
 
 SOURCE = "lamassu"
+_LATE_AT_MOST = timedelta(days=31)  # between a cash-out's creation and its dispense
 _LOCK_KEY = 0x0DCA_0000_0002
 
 
@@ -110,6 +111,8 @@ async def _set(db: Database, source: Source, at: datetime | None, *, actor: str,
 
     async def work(conn: AsyncConnection) -> Baseline:
         await execute(conn, "SELECT pg_advisory_xact_lock(:key)", key=_LOCK_KEY)
+        # All of Lamassu's history is read meanwhile: the ordinary limit for an idle transaction is too short.
+        await execute(conn, "SET LOCAL idle_in_transaction_session_timeout = '15min'")
         before = await _show(conn)
         if before is not None and at is None:
             return before  # another process had the first look
@@ -118,9 +121,9 @@ async def _set(db: Database, source: Source, at: datetime | None, *, actor: str,
             if at is None:  # at the first look all that is successful lies before, whatever its times say
                 await _leave_out(conn, page)
                 continue
-            timed = await source.fetch([row.external_id for row in page])
-            await _leave_out(conn, [r for r in timed if (r.dispensed_at or r.created) < at])
-            released += await _release(conn, [r for r in timed if (r.dispensed_at or r.created) >= at])
+            earlier, later = await _divide(source, page, at)
+            await _leave_out(conn, earlier)
+            released += await _release(conn, later)
         await execute(
             conn,
             """INSERT INTO baseline (source, at, set_by) VALUES (:source, :at, :by)
@@ -148,6 +151,21 @@ async def _set(db: Database, source: Source, at: datetime | None, *, actor: str,
     return baseline
 
 
+async def _divide(
+    source: Source, page: Sequence[SourceRow], at: datetime
+) -> tuple[list[SourceRow], list[SourceRow]]:
+    """The rows that happened before `at`, and the others.
+
+    Only the time of the dispense tells, and looking it up may cost Lamassu a scan: it is asked for only where
+    it can matter, for rows that were created up to a month before.
+    """
+    close = [row.external_id for row in page if at - _LATE_AT_MOST <= row.created < at]
+    timed = {row.external_id: row for row in await source.fetch(close)} if close else {}
+    rows_now = [timed.get(row.external_id, row) for row in page]
+    before = [row for row in rows_now if (row.dispensed_at or row.created) < at]
+    return before, [row for row in rows_now if row not in before]
+
+
 async def _release(conn: AsyncConnection, successes: Sequence[SourceRow]) -> int:
     return await execute(
         conn,
@@ -162,10 +180,13 @@ async def _release(conn: AsyncConnection, successes: Sequence[SourceRow]) -> int
 async def _leave_out(conn: AsyncConnection, successes: Sequence[SourceRow]) -> None:
     if not successes:
         return
-    known = await mirror.known(conn, successes)
     pools = await pools_of_machines(conn, successes)
+    by_id = {p.pool_id: p for p in pools.values()}
+    for pool_id in sorted(by_id):
+        await lock_pool(conn, pool_id)  # the intake may be at the same rows
+    known = await mirror.known(conn, successes)
     text = "was successful before the baseline"
-    for pool in {p.pool_id: p for p in pools.values()}.values():
+    for pool in by_id.values():
         left_out = [
             Mirrored(row, CashOutState.BEFORE_BASELINE, "before-baseline", text, known.get(row.external_id))
             for row in successes

@@ -24,9 +24,9 @@ from dca_daemon.domain.cash_out import (
     classify,
     split_row,
 )
-from dca_daemon.domain.errors import BooksError, DcaError, InputError
+from dca_daemon.domain.errors import BooksError, DatabaseError, DcaError, InputError
 from dca_daemon.domain.split import Charge, Split, SplitMethod
-from dca_daemon.ledger.db import Database, first_line, lock_pool, rows
+from dca_daemon.ledger.db import Database, first_line, lock_pool, rows, sqlstate
 from dca_daemon.services import distributions, mirror
 from dca_daemon.services.distributions import Distributed
 from dca_daemon.services.mirror import Known, Mirrored, Written
@@ -79,6 +79,7 @@ class Intake:
         try:
             result = await self._db.run(lambda conn: self.book(conn, batch))
         except _REFUSALS as error:
+            _raise_if_ours(error)
             log.error("intake.batch-refused", rows=len(batch), error=_why(error))
             result = IntakeResult()
             for row in batch:
@@ -90,6 +91,7 @@ class Intake:
         try:
             return await self._db.run(lambda conn: self.book(conn, [row]))
         except _REFUSALS as error:
+            _raise_if_ours(error)
             reason = _why(error)
             log.error("cash-out.refused", external_id=row.external_id, reason=reason)
         try:
@@ -203,6 +205,15 @@ async def flow_balances(conn: AsyncConnection, pool_id: int) -> dict[int, int]:
         pool=pool_id,
     )
     return {r.client_id: r.minor for r in found}
+
+
+def _raise_if_ours(error: Exception) -> None:
+    """A right or a table that is missing is no fault of a row: it must not put every cash-out into review."""
+    if (sqlstate(error) or "").startswith("42"):
+        raise DatabaseError(
+            f"our database refuses the program itself: {first_line(error)}",
+            remedy="check the role's rights and run: dca-daemon db check",
+        ) from error
 
 
 def _why(error: Exception) -> str:
