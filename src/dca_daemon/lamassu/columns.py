@@ -55,8 +55,3 @@ COLUMNS: tuple[Column, ...] = (
     Column(DEVICES, "name", _TEXT, required=False),
     Column(DEVICES, "version", _TEXT, required=False),
 )
-
-
-def columns_of(table: str) -> tuple[Column, ...]:
-    """The columns that we read of one table."""
-    return tuple(column for column in COLUMNS if column.table == table)

@@ -46,7 +46,6 @@ class ScannerStatus:
     """What health shows. `rows_seen` counts rows handed to the books; `last_error` is None while all is well."""
 
     last_scan_at: datetime | None = None
-    last_sweep_at: datetime | None = None
     last_scan_seconds: float | None = None
     last_error: str | None = None
     scans: int = 0
@@ -200,7 +199,6 @@ class Scanner:
             self.status = replace(
                 self.status,
                 last_scan_at=now,
-                last_sweep_at=now if wide else self.status.last_sweep_at,
                 last_scan_seconds=seconds,
                 scans=self.status.scans + 1,
             )

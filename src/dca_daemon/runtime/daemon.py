@@ -149,6 +149,7 @@ class Daemon:
             except DatabaseError as error:
                 if error.code == migrate.SCHEMA_CODE:
                     raise
+                sdnotify.status("standing by")
                 log.warning("daemon.standing-by", reason=str(error))
             finally:
                 follower.cancel()
@@ -164,6 +165,7 @@ class Daemon:
         await pools.ensure_default_pool(self._db, name=pool.name, currency=pool.currency)
         await clients.check_keys(self._db, self._keys)
         await baseline.look_again(self._db)
+        sdnotify.status("active")
         log.info("daemon.active", payouts_enabled=self._settings.payouts.enabled)
 
     def _services(self, session: asyncio.Event) -> dict[str, Service]:
