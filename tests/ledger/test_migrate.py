@@ -53,6 +53,17 @@ def test_from_empty_and_once_more(empty_db: TestDb) -> None:
         assert conn.execute("SELECT id FROM installation").fetchall() == first
 
 
+def test_another_programs_database_is_refused_and_left_alone(empty_db: TestDb) -> None:
+    with psycopg.connect(empty_db.dsn) as conn:
+        conn.execute("CREATE TABLE cash_out_txs (id uuid PRIMARY KEY)")
+    with pytest.raises(DatabaseError, match=r"another program's tables \(cash_out_txs") as refused:
+        migrate.upgrade(empty_db.sqlalchemy_url)
+    assert "database.url" in str(refused.value.remedy)
+    with psycopg.connect(empty_db.dsn) as conn:
+        tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    assert tables == [("cash_out_txs",)]
+
+
 def test_several_at_once_migrate_once(empty_db: TestDb) -> None:
     with ThreadPoolExecutor(4) as threads:
         before = list(threads.map(migrate.upgrade, [empty_db.sqlalchemy_url] * 4))
@@ -66,7 +77,8 @@ def test_a_newer_database_is_refused_and_left_alone(books_db: TestDb) -> None:
         migrate.upgrade(books_db.sqlalchemy_url)
     assert str(caught.value) == (
         "the database is at revision 9999, which this program does not know "
-        "(it was migrated by a newer dca-daemon: install that version)"
+        "(it was migrated by a newer dca-daemon: install that version; or it is another program's: "
+        "check database.url)"
     )
     assert stamped(books_db) == "9999"
 

@@ -61,7 +61,8 @@ def upgrade(url: str) -> Revision:
         with engine.connect() as guard, engine.connect() as conn:
             guard.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})
             before = _revision(conn)
-            _refuse_newer(before)
+            _refuse_unknown(before)
+            _refuse_foreign(conn, before)
             config.attributes["connection"] = conn
             command.upgrade(config, "head")
             conn.commit()
@@ -83,11 +84,34 @@ def _revision(conn: Connection) -> Revision:
     return Revision(current, wanted_revision())
 
 
-def _refuse_newer(revision: Revision) -> None:
+def _refuse_unknown(revision: Revision) -> None:
     if revision.current is not None and revision.current not in _known_revisions():
         raise DatabaseError(
             f"the database is at revision {revision.current}, which this program does not know",
-            remedy="it was migrated by a newer dca-daemon: install that version",
+            remedy="it was migrated by a newer dca-daemon: install that version; or it is another program's: "
+            "check database.url",
+        )
+
+
+def _refuse_foreign(conn: Connection, revision: Revision) -> None:
+    """Lamassu's database, of all, is one that an operator has at hand when database.url is written."""
+    if revision.current is not None:
+        return
+    found = conn.execute(
+        text(
+            """SELECT c.relname FROM pg_catalog.pg_class c
+                WHERE c.relnamespace = pg_catalog.current_schema()::pg_catalog.regnamespace
+                  AND c.relkind IN ('r', 'p') AND c.relname <> 'alembic_version'
+                  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+                ORDER BY c.relname LIMIT 3"""
+        )
+    ).scalars()
+    tables = ", ".join(found)
+    conn.rollback()
+    if tables:
+        raise DatabaseError(
+            f"the database holds another program's tables ({tables}, …): nothing was changed",
+            remedy="the books need a database of their own: create an empty one, and name it in database.url",
         )
 
 
