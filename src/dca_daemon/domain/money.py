@@ -5,13 +5,15 @@ Integers everywhere; `Decimal` only where a human or a database column writes a 
 
 from __future__ import annotations
 
-from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
+import re
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 
 from dca_daemon.domain.errors import InputError
 
 SATS_PER_BTC = 100_000_000
 MSATS_PER_SAT = 1_000
 MAX_SATS = 21_000_000 * SATS_PER_BTC
+_TYPED = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 # The default context keeps 28 digits: it would round away what is finer, and trip over huge exponents.
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -64,11 +66,9 @@ def from_minor(minor: int, currency: str) -> Decimal:
 
 def parse_fiat(text: str, currency: str) -> int:
     """What a person typed ("1000", "1000.50") as a positive number of minor units. Raises `InputError`."""
-    try:
-        amount = Decimal(text.strip())
-    except InvalidOperation:
-        raise InputError(f"{text!r} is not an amount", remedy="write it like 1000 or 1000.50") from None
-    minor = to_minor(amount, currency)
+    if not _TYPED.fullmatch(text.strip()):  # Decimal itself would take 1e5, 1_000 and other scripts' digits
+        raise InputError(f"{text!r} is not an amount", remedy="write it like 1000 or 1000.50")
+    minor = to_minor(Decimal(text.strip()), currency)
     if minor <= 0:
         raise InputError(f"the amount must be greater than zero, not {text.strip()}")
     if minor >= 10**15:
