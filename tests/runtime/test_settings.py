@@ -97,12 +97,20 @@ def test_without_any_configuration_only_what_is_asked_for_is_missing(clean_envir
             "database.pool_size = 0 (from file): must be greater than or equal to 1",
         ),
         ("[database]\npool_size = true", "database.pool_size = true (from file): must be a number"),
-        ("[database]\npool_size = 'many'", "must be a valid integer"),
+        ("[database]\npool_size = 'many'", "must be a whole number; for example"),
         (
             "[database]\nurl = 'mysql://x'",
             "setting database.url (from file): must be a URL that starts with post",
         ),
         ("[lamassu]\ndsn = 'nonsense'", "setting lamassu.dsn (from file): must be a PostgreSQL connection"),
+        *[
+            (
+                f"[database]\nurl = 'postgresql://dca:{password}@127.0.0.1/dca'",
+                "setting database.url (from file): special characters of the password must be written as %40",
+            )
+            for password in ("p/w@rd", "p@rd", "p/w", "a:b/c@d")
+        ],
+        ("[lamassu]\ndsn = 'postgresql://u:100%@h/d'", "% itself is written %25"),
         ("[lamassu]\ndsn = ''", "setting lamassu.dsn (from file): must be a PostgreSQL connection"),
         (
             "[lamassu]\ncoins = ['ETH']",
@@ -117,7 +125,7 @@ def test_without_any_configuration_only_what_is_asked_for_is_missing(clean_envir
         ("[lnbits]\nurl = 'http://a:b:c'", "must be an http:// or https:// address"),
         ("[lnbits]\nadmin_key = 'with blank in it'", "must be the key alone"),
         ("[payouts]\ninvoice_expiry_seconds = 3600", "must be greater than or equal to 86400"),
-        ("[payouts]\nmax_payout_sats = 1.5", "must be a valid integer"),
+        ("[payouts]\nmax_payout_sats = 1.5", "must be a whole number"),
         ("[security]\nencryption_keys = 'abc'", "line 1 is not a Fernet key"),
         ("[security]\nencryption_keys = ' '", "must be one or more Fernet keys"),
         ("[http]\nhost = '0.0.0.0'", "http.allow_remote = true"),

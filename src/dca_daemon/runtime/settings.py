@@ -164,6 +164,7 @@ def _wrong_line(cls: type[Section], item: Any, raw: Raw) -> str:
     key = str(item["loc"][0])
     name = f"{cls.section_name}.{key}"
     message = str(item["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    message = message.partition(", unable to parse")[0].replace("a valid integer", "a whole number")
     value = "" if key in cls.secret_keys() else f" = {_input_text(item['input'])}"
     source = raw.sources.get(key, Source.DEFAULT)
     where = f"{ENV_PREFIX}{cls.section_name}__{key}".upper() if source is Source.ENV else str(source)

@@ -28,6 +28,11 @@ Seconds = Annotated[float, BeforeValidator(_no_bool)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
+_MUST_BE_QUOTED = (
+    "special characters of the password must be written as %40 for @, %2F for /, %3A for :, %25 for %"
+)
+
+
 def secret_file(key: str) -> Any:  # like pydantic's Field, it stands for a value of the field's own type
     text = f"Path of a file that holds `{key}`; readable by its owner only (or owned by root, group-readable)."
     return Field(default=None, description=text, examples=[f"/etc/dca-daemon/{key}"])
@@ -43,8 +48,22 @@ def conninfo(value: SecretStr) -> SecretStr:
     except psycopg.ProgrammingError:
         parsed = {}
     if not parsed:
-        raise ValueError("must be a PostgreSQL connection, as a postgresql:// URL or as host=… dbname=…")
+        raise ValueError(
+            "must be a PostgreSQL connection, as a postgresql:// URL (in which % itself is written %25) "
+            "or as host=… dbname=…"
+        )
+    if _has_bare_password(value.get_secret_value()):
+        raise ValueError(_MUST_BE_QUOTED)
     return value
+
+
+def _has_bare_password(text: str) -> bool:
+    """Whether a password's own @ or / would be read as the end of it, and its rest shown as a host's name."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or not scheme.startswith("postgres"):
+        return False
+    address = rest.partition("?")[0]
+    return address.count("@") > address.partition("/")[0].count("@") or address.count("@") > 1
 
 
 class Section(BaseSettings):

@@ -132,7 +132,8 @@ def _read_secret(raw: Raw, key: str, path: Path, source: Source, *, private: boo
             return
         text = path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raw.unreadable[key] = f"can't read {path}: {error.strerror}"
+        hint = ": run it with sudo, or as the file's owner" if isinstance(error, PermissionError) else ""
+        raw.unreadable[key] = f"can't read {path}: {error.strerror}{hint}"
     except UnicodeDecodeError:
         raw.unreadable[key] = f"{path} is not a text file"
     else:
