@@ -11,7 +11,7 @@ import pytest
 from dca_daemon.domain.cash_out import CashOutState
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.domain.split import Charge, SplitMethod
-from dca_daemon.ledger.db import Database
+from dca_daemon.ledger.db import Database, execute
 from dca_daemon.ledger.verify import verify
 from dca_daemon.services import cash_outs
 from dca_daemon.services.intake import Intake, IntakeConfig
@@ -136,4 +136,7 @@ async def test_the_status_counts_what_there_is(books: Database) -> None:
     assert found.settled_sats + found.in_payout_sats + found.owed_sats == 2 * 484218
     assert (found.held_sats, found.duplicates) == (0, 0)
     assert found.oldest_owed_seconds is not None and found.oldest_owed_seconds >= 0
+    async with books.transaction() as conn:  # what a payout has taken up waits too, while LNbits is away
+        await execute(conn, "UPDATE distribution_record SET state = 'in-payout' WHERE state = 'owed'")
+    assert (await status(books)).oldest_owed_seconds is not None
     assert ids.a

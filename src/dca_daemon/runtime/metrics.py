@@ -95,7 +95,9 @@ class _SnapshotCollector(Collector):
         yield _by_label("dca_payouts", "Payouts by state.", "state", now.payouts)
         yield from _optional("dca_owed_sats", "Owed to receivers, not yet settled.", now.owed_sats)
         yield from _optional(
-            "dca_oldest_owed_seconds", "Age of the oldest record that is still owed.", now.oldest_owed_seconds
+            "dca_oldest_owed_seconds",
+            "Age of the oldest record that is not paid yet, but for those of held payouts.",
+            now.oldest_owed_seconds,
         )
         yield from _optional(
             "dca_source_wallet_balance_sats",

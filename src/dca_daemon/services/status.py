@@ -18,7 +18,7 @@ class BooksStatus:
     in_payout_sats: int
     settled_sats: int
     held_sats: int
-    oldest_owed_seconds: int | None  # of records that no payout has taken up yet
+    oldest_owed_seconds: int | None  # of records that are not paid yet, but for held payouts
 
 
 async def status(db: Database) -> BooksStatus:
@@ -34,8 +34,13 @@ async def status(db: Database) -> BooksStatus:
             """SELECT (SELECT coalesce(sum(duplicates), 0) FROM cash_out WHERE duplicates > 0) AS duplicates,
                       (SELECT coalesce(sum(sats), 0) FROM distribution_record WHERE state = 'owed') AS owed,
                       (SELECT CAST(extract(epoch FROM now() - min(d.booked_at)) AS bigint)
-                         FROM distribution_record r JOIN distribution d ON d.id = r.distribution_id
-                        WHERE r.state = 'owed') AS oldest""",
+                         FROM (SELECT id FROM distribution_record WHERE state = 'owed'
+                                UNION ALL
+                               SELECT pr.record_id FROM payout p JOIN payout_record pr ON pr.payout_id = p.id
+                                WHERE p.state IN ('reserved', 'invoiced', 'submitted', 'unknown') AND pr.active
+                              ) AS waits
+                         JOIN distribution_record r ON r.id = waits.id
+                         JOIN distribution d ON d.id = r.distribution_id) AS oldest""",
         )
     sats = {r.state: int(r.sats) for r in payouts}
     return BooksStatus(
