@@ -257,6 +257,11 @@ async def _balance(subject: Subject, probe: LnbitsProbe) -> list[Finding]:
     if missing_sats > 0:
         text = f"{text}: {sats_text(missing_sats)} are missing, payouts wait"
         return [Finding("lnbits", "balance", Level.FAIL, text, "top up the source wallet")]
+    if missing_sats + books.in_payout_sats > 0:  # LNbits has taken some of that from the balance, perhaps
+        text = f"{text}: if these are not paid yet, {sats_text(missing_sats + books.in_payout_sats)} are missing"
+        return [
+            Finding("lnbits", "balance", Level.WARN, text, "look again in a minute, or top up the source wallet")
+        ]
     return [Finding("lnbits", "balance", Level.OK, text)]
 
 
