@@ -37,6 +37,7 @@ REMEDIES = {
     403: "paying needs the wallet's admin key, not its invoice key",
     404: "check the key: LNbits knows no wallet with it",
 }
+_WRONG_PATH = "check lnbits.url: that path is none of LNbits'"  # the web framework's own words, not LNbits'
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ class Reply:
         return WalletRefusedError(
             f"LNbits refused to {doing}: {self.status} {self.text}",
             status=self.status,
-            remedy=REMEDIES.get(self.status),
+            remedy=_WRONG_PATH if (self.status, self.text) == (404, "Not Found") else REMEDIES.get(self.status),
         )
 
 
@@ -191,7 +192,10 @@ def _complete_reply(method: str, path: str, response: httpx.Response) -> Reply:
     try:
         body = response.json()
     except (ValueError, RecursionError):
-        raise WalletUnknownError(f"the answer to {method} {path} ({status}) is not LNbits' own") from None
+        raise WalletUnknownError(
+            f"the answer to {method} {path} ({status}) is not LNbits' own",
+            remedy="check that lnbits.url is the address of LNbits itself",
+        ) from None
     if status >= 500 and status != LNBITS_REFUSED:
         raise WalletUnknownError(f"LNbits failed at {method} {path}: {Reply(status, body).text} ({status})")
     return Reply(status, body)
