@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from dca_daemon.demo.playing import _notes
+
 KEYS = {"agrees", "cash_outs", "records", "payouts", "paid_sats", "owed_sats", "seconds"}
 
 
@@ -105,3 +107,21 @@ def test_without_lnbits_it_says_so(tmp_path: Path) -> None:
     assert told.splitlines()[-1].startswith("error: LNbits can't be installed in ")
     assert "Traceback" not in told
     demo.assert_nothing_left()
+
+
+@pytest.mark.parametrize(
+    ("words", "fiat"),
+    [
+        ([], 500),
+        (["700"], 700),
+        (["150"], None),
+        (["0"], None),
+        (["-500"], None),
+        (["1e5"], None),
+        (["5000000000000"], None),
+        (["500", "GTQ"], None),
+        (["\u0665\u0660\u0660"], None),
+    ],
+)
+def test_the_prompt_takes_what_a_machine_could_give(words: list[str], fiat: int | None) -> None:
+    assert _notes(words) == fiat

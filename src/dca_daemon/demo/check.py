@@ -88,9 +88,11 @@ async def check(stage: Stage, narrator: Narrator) -> Agreement:
     )
     narrator.say()
     if found.agrees:
-        narrator.say(
-            f"Everything agrees to the sat: {found.cash_outs} cash-outs, {found.records} shares, "
-            f"{found.payouts} payments, {sats_text(found.paid_sats)} paid, {sats_text(found.owed_sats)} owed.",
+        narrator.say("Everything agrees to the sat:", style="bold green")
+        narrator.line(
+            "",
+            f"{found.cash_outs} cash-outs, {found.records} shares, {found.payouts} payments, "
+            f"{sats_text(found.paid_sats)} paid, {sats_text(found.owed_sats)} owed.",
             style="bold green",
         )
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 import time
@@ -22,6 +23,7 @@ _COMMANDS = (  # each works while the demo is up
 _DEFAULT = "lightning"
 _DEFAULT_FIAT = 500
 _NOTE = 100
+_MOST_FIAT = 100_000
 
 
 async def stay_up(stage: Stage, narrator: Narrator) -> None:
@@ -75,7 +77,7 @@ async def _prompt(stage: Stage, narrator: Narrator) -> None:
 
 async def _do(stage: Stage, narrator: Narrator, words: list[str]) -> None:
     name, *rest = words
-    fiat = int(rest[0]) if rest and rest[0].isdecimal() else _DEFAULT_FIAT
+    fiat = _notes(rest)
     if name == "check":
         await check(stage, narrator)
     elif name == "names":
@@ -83,7 +85,17 @@ async def _do(stage: Stage, narrator: Narrator, words: list[str]) -> None:
             narrator.say(f"  {scenario.name:<24}{scenario.text}")
     elif name not in SCENARIOS:
         narrator.say(f"there is no {name!r}; names: the kinds of cash-outs, q: the end")
-    elif fiat == 0 or fiat % _NOTE:
-        narrator.say(f"the machine has notes of {_NOTE} only")
+    elif fiat is None:
+        narrator.say(f"the machine has notes of {_NOTE}, for up to {_MOST_FIAT:,} at once, such as: {name} 500")
     else:
         await acts.tell(stage, narrator, acts.play(stage, name, fiat, machine=len(stage.expected)))
+
+
+def _notes(words: list[str]) -> int | None:
+    """The amount that was typed, if it is one that the machine can give; without any, the usual one."""
+    if not words:
+        return _DEFAULT_FIAT
+    if len(words) > 1 or not re.fullmatch("[0-9]{1,9}", words[0]):
+        return None
+    fiat = int(words[0])
+    return fiat if 0 < fiat <= _MOST_FIAT and fiat % _NOTE == 0 else None
