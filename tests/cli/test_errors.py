@@ -82,6 +82,13 @@ def test_a_refusal_names_the_thing_and_the_remedy(cli: Cli, arguments: list[str]
         assert "s3cret-pw" not in line + outcome.out
 
 
+def test_a_malformed_number_is_told_in_plain_words(cli: Cli) -> None:
+    for given, words in (("abc", "must be a whole number"), ("0", "must be greater than or equal to 1")):
+        outcome = cli("deposit", "confirm", given)
+        assert outcome.status == 2
+        assert outcome.err.startswith(f"error: Invalid value for 'ID': {words} (see: ")
+
+
 def test_an_empty_database_says_to_upgrade(cli: Cli, postgres_server: PostgresServer, tmp_path: Path) -> None:
     with postgres_server.clone("template0") as name:
         config = write_config(tmp_path / "empty.toml", postgres_server.dsn(name), "A" * 43 + "=")
@@ -139,8 +146,10 @@ def test_an_interruption_is_quiet(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 WAITING = """
-import sys, time
+import signal, sys, time
 from dca_daemon.cli.main import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 
 class Stdin:
     def read(self, size):

@@ -14,8 +14,8 @@ from dca_daemon.cli.output import (
     print_table,
     sats_or_none,
     say,
+    source_coins_text,
     source_fiat_text,
-    source_sats_text,
     when,
 )
 from dca_daemon.domain.cash_out import BITCOIN_CODES, CashOutState
@@ -77,7 +77,7 @@ def list_cash_outs(
                 when(c.happened_at),
                 c.machine_name or c.device_id,
                 source_fiat_text(c.fiat, c.fiat_code),
-                source_sats_text(c.crypto_atoms),
+                source_coins_text(c.crypto_atoms, c.crypto_code),
                 c.crypto_code,
                 c.state,
                 c.clients,

@@ -16,10 +16,10 @@ from dca_daemon.cli.output import (
     print_pairs,
     print_table,
     say,
+    source_coins_text,
     source_fiat_json,
     source_fiat_text,
     source_sats_json,
-    source_sats_text,
     when,
 )
 from dca_daemon.domain.money import fiat_text, sats_text
@@ -204,7 +204,7 @@ def show_whole(view: CashOutView) -> None:
             ("Happened", when(summary.happened_at)),
             ("Machine", f"{summary.machine_name or 'without a name'} ({summary.device_id})"),
             ("Notes", source_fiat_text(summary.fiat, summary.fiat_code)),
-            ("Coins", f"{source_sats_text(summary.crypto_atoms)} ({summary.crypto_code})"),
+            ("Coins", f"{source_coins_text(summary.crypto_atoms, summary.crypto_code)} ({summary.crypto_code})"),
             ("Created", when(row["created_at"])),
             ("First seen", when(row["first_seen_at"])),
             *([("Seen again", f"{row['duplicates']} times, without effect")] if row["duplicates"] else []),

@@ -18,6 +18,11 @@ from dca_daemon.domain.errors import DcaError
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 PROGRAM = "dca-daemon"
+_PLAINER = {  # pydantic's words, as a person would say it
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "must be a whole number",
+    "Input should be": "must be",
+}
 
 app = typer.Typer(
     name=PROGRAM,
@@ -112,7 +117,9 @@ def _sentence(error: DcaError) -> str:
 
 def _usage(error: Any) -> int:
     """Typer's own errors: how the command was called."""
-    message = error.format_message().replace("Value error, ", "").removeprefix("Invalid value: ")
+    message = error.format_message().removeprefix("Invalid value: ")
+    for theirs, ours in _PLAINER.items():
+        message = message.replace(theirs, ours)
     if not message:  # called without any argument: this shows the help
         error.show()
         return USAGE

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from dca_daemon.domain.cash_out import BITCOIN_CODES
 from dca_daemon.domain.errors import InputError
 from dca_daemon.domain.money import fiat_per_btc, fiat_text, from_minor, sats_text
 
@@ -155,10 +156,12 @@ def source_sats_json(atoms: Decimal) -> int | str:
     return int(atoms) if whole else str(atoms)
 
 
-def source_sats_text(atoms: Decimal) -> str:
-    """The same for people."""
-    sats = source_sats_json(atoms)
-    return sats_text(sats) if isinstance(sats, int) else f"{sats} sats"
+def source_coins_text(atoms: Decimal, crypto_code: str) -> str:
+    """The same for people; of another coin than bitcoin it is that coin's smallest unit, whatever that is."""
+    amount = source_sats_json(atoms)
+    if crypto_code not in BITCOIN_CODES:
+        return f"{amount:,} {crypto_code} atoms" if isinstance(amount, int) else f"{amount} {crypto_code} atoms"
+    return sats_text(amount) if isinstance(amount, int) else f"{amount} sats"
 
 
 def unit_json(amount: int, unit: str) -> int | str:
@@ -182,11 +185,14 @@ def detail_text(detail: Mapping[str, Any], currency: str | None = None) -> str |
 
 
 def _named(key: str, value: object, currency: str | None) -> str:
+    if key == "text":  # a sentence by itself
+        return str(value)
     name, _, unit = key.rpartition("_")
+    name = name.replace("_", " ")
     if isinstance(value, int) and unit == "sats":
         return f"{name} {sats_text(value)}"
     if isinstance(value, int) and unit == "msat":
         return f"{name} {unit_text(value, 'msat')}"
     if isinstance(value, int) and unit == "minor" and currency:
         return f"{name} {fiat_text(value, currency)}"
-    return f"{key} {value}"
+    return f"{key.replace('_', ' ')} {value}"

@@ -96,7 +96,7 @@ def list_payouts(
                 p.state,
                 p.records,
                 when(p.settled_at),
-                p.reason,
+                _why(p),
             )
             for p in found
         ),
@@ -136,12 +136,24 @@ def _record_dict(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _why(view: PayoutView) -> str | None:
+    """What held it up; once it is settled that is history, which its log tells."""
+    return None if view.settled_at is not None else view.reason
+
+
+def _submitted(view: PayoutView) -> str:
+    if not view.submits:
+        return "never"
+    times = "once" if view.submits == 1 else f"{view.submits} times"
+    return f"{times}, last {when(view.last_submit_at)}"
+
+
 def _show_whole(view: PayoutView, records: list[Mapping[str, Any]], log: list[Mapping[str, Any]]) -> None:
     state = f"{view.state} (was {view.held_from})" if view.held_from else str(view.state)
     print_pairs(
         [
             ("Payout", view.payout_id),
-            ("State", f"{state}: {view.reason}" if view.reason else state),
+            ("State", f"{state}: {_why(view)}" if _why(view) else state),
             ("Receiver", f"{view.client_id} {view.client!r}, {view.destination}"),
             ("Amount", sats_text(view.amount_sats)),
             ("Fee", None if view.fee_msat is None else unit_text(view.fee_msat, "msat")),
@@ -150,7 +162,7 @@ def _show_whole(view: PayoutView, records: list[Mapping[str, Any]], log: list[Ma
             ("Invoice", view.bolt11),
             ("Invoice expires", when(view.invoice_expires_at)),
             ("Created", when(view.created_at)),
-            ("Submitted", f"{view.submits} times, last {when(view.last_submit_at) or 'never'}"),
+            ("Submitted", _submitted(view)),
             ("Settled", when(view.settled_at)),
         ]
     )

@@ -154,7 +154,8 @@ async def find(conn: AsyncConnection, reference: str) -> int:
         text=text,
     )
     if not found:
-        raise NotFoundError(f"there is no cash-out {reference!r}", remedy="see: dca-daemon cash-out list")
+        remedy = "see: dca-daemon cash-out list; of Lamassu's id give 6 characters or more"
+        raise NotFoundError(f"there is no cash-out {reference!r}", remedy=remedy)
     if len(found) > 1:
         raise ConflictError(f"several cash-outs begin with {reference!r}: give more of the id")
     return int(found[0].id)

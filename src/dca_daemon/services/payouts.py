@@ -93,7 +93,8 @@ async def find(conn: AsyncConnection, reference: str) -> str:
         text=text,
     )
     if not found:
-        raise NotFoundError(f"there is no payout {reference!r}", remedy="see: dca-daemon payout list")
+        remedy = "see: dca-daemon payout list; of an id give 4 characters or more"
+        raise NotFoundError(f"there is no payout {reference!r}", remedy=remedy)
     if len(found) > 1:
         raise ConflictError(f"several payouts begin with {reference!r}: give more of the id")
     return str(found[0].id)
