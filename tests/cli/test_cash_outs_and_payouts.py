@@ -193,3 +193,12 @@ def test_books_that_were_tampered_with_do_not_verify(cli: Cli, ids: dict[str, st
     text = cli("ledger", "verify")
     text.refused("do not hold")
     assert "BROKEN" in text.out and "house:sats" in text.out
+
+
+def test_a_held_payout_is_resolved_after_a_confirmation(cli: Cli, payout_id: str) -> None:
+    cli("payout", "resolve", payout_id, "--as", "void", "--reason", "x", "--yes").refused("only a held one")
+    cli("payout", "hold", payout_id, "--reason", "look first").done()
+    cli("payout", "resolve", payout_id, "--as", "void", "--reason", "x").refused("add --yes")
+    cli("payout", "resolve", payout_id, "--as", "settled", "--reason", "x", "--yes").refused("never submitted")
+    arguments = ("payout", "resolve", payout_id, "--as", "void", "--reason", "sure", "--yes", "--json")
+    assert cli(*arguments).done().json["payout"]["state"] == "void"

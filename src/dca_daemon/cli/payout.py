@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dca_daemon.cli.context import actor, load, with_books
+from dca_daemon.cli.context import actor, confirm, load, with_books
 from dca_daemon.cli.output import (
     AsJson,
     Limit,
+    Yes,
     detail_text,
     fiat_json,
     iso,
@@ -221,6 +222,49 @@ def release(payout: PayoutRef, reason: Reason, as_json: AsJson = False) -> None:
     from dca_daemon.services import payouts
 
     _step_in(lambda db: payouts.release(db, payout, reason=reason, actor=actor()), as_json=as_json)
+
+
+ResolutionName = Literal["settled", "void", "written-off"]
+_CONSEQUENCE = {
+    "settled": "It counts as paid: the client gets nothing more for its records.",
+    "void": "Its records are owed again, and the client is paid anew.",
+    "written-off": "The house bears the loss, its records are owed again, and the client is paid anew.",
+}
+
+
+@app.command()
+def resolve(
+    payout: PayoutRef,
+    outcome: Annotated[
+        ResolutionName,
+        typer.Option(
+            "--as",
+            help="settled: the receiver has it. void: nothing left the source wallet, nor will. "
+            "written-off: it left, and is lost.",
+        ),
+    ],
+    reason: Reason,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """End a held payout by what you have found out about it. Asks for a confirmation.
+
+    `void` and `written-off` have the client paid a second time: make sure first.
+    """
+    from dca_daemon.services import payouts
+    from dca_daemon.services.payout_resolution import Resolution
+    from dca_daemon.services.payout_resolution import resolve as resolve_payout
+
+    view, _, _ = with_books(load(), lambda db: payouts.show(db, payout))
+    confirm(
+        f"Payout {view.payout_id} of {sats_text(view.amount_sats)} to {view.client}: {outcome}. "
+        f"{_CONSEQUENCE[outcome]} Sure?",
+        yes=yes,
+    )
+    _step_in(
+        lambda db: resolve_payout(db, view.payout_id, Resolution(outcome), reason=reason, actor=actor()),
+        as_json=as_json,
+    )
 
 
 def _step_in(work: Callable[[Database], Awaitable[PayoutView]], *, as_json: bool) -> None:

@@ -85,6 +85,7 @@ JSON_KEYS: dict[str, str] = {
     "payout retry": "`payout`",
     "payout hold": "`payout`",
     "payout release": "`payout`",
+    "payout resolve": "`payout`",
     "ledger balances": "`accounts` (`account`, `unit`, `kind`, `balance`: integer msat or fiat, `postings`)",
     "ledger statement": "`account`, `unit`, `kind`, `balance`, `postings`, `lines` (`entry_id`, `happened_at`, "
     "`written_at`, `template`, `cause`, `actor`, `amount`, `balance_after`; debits positive)",

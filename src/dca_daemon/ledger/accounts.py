@@ -73,6 +73,11 @@ def payouts_in_flight() -> Account:
     return Account("payouts:in-flight", MSAT, "liability", "payouts-in-flight", guarded=True)
 
 
+def losses() -> Account:
+    """Sats that left the source wallet and never arrived: the house bears them."""
+    return Account("expense:losses", MSAT, "expense", "losses")
+
+
 def fees() -> Account:
     """Routing fees."""
     return Account("expense:fees", MSAT, "expense", "fees")
