@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dca_daemon.domain.errors import DatabaseError, WalletError
+from dca_daemon.domain.errors import DatabaseError, WalletError, WalletUnknownError
 from dca_daemon.ledger.db import Database, constraint, first_line
 from dca_daemon.payouts import agenda, store
 from dca_daemon.payouts.cipher import KeyRing
@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 _OUTAGE_INTERVAL_MAX_SECONDS = 5.0
 _PROBE_SECONDS = 60.0  # well below the age at which our sign of life counts as missing
+_LOOK_SECONDS = 60.0  # how often an idle payer looks whether LNbits and its key still work
 _ASIDE_SECONDS = 60.0
 _CLIENT = "client:"
 
@@ -45,9 +46,9 @@ class Payer:
         self._stopping = asyncio.Event()
         self._outages = 0  # failed attempts in a row to reach LNbits; while > 0 nothing is started
         self.outage: str | None = None  # what keeps us from reaching LNbits
-        self._busy: set[str] = (
-            set()
-        )  # what each task of ours is at: a payout's id, or `client:<id>` while reserving
+        self._look_at_seconds = 0.0
+        # What each task of ours is at: a payout's id, or `client:<id>` while reserving.
+        self._busy: set[str] = set()
         self._aside: dict[str, float] = {}  # what went wrong unexpectedly: until when it is left alone
 
     def wake(self) -> None:
@@ -68,6 +69,9 @@ class Payer:
                         # The exponent is bounded too: 2**1024, after an hour and a half, is no float any more.
                         await self._pause(min(_OUTAGE_INTERVAL_MAX_SECONDS, 0.5 * 2 ** min(self._outages, 10)))
                         continue
+                    if not self._busy and not self._outages and time.monotonic() >= self._look_at_seconds:
+                        await self._look()
+                        continue
                     started = await self._start_tasks(tasks)
                     wait = await self._wait_seconds()
                 except DatabaseError as error:
@@ -85,15 +89,36 @@ class Payer:
                     return
 
     async def _reachable_again(self) -> bool:
-        try:
-            async with asyncio.timeout(_PROBE_SECONDS):
-                await self.funds.refresh()
-        except (WalletError, TimeoutError):
+        if await self._trouble() is not None:
             self._outages += 1
             return False
         log.info("lnbits.back")
         self._outages, self.outage = 0, None
         return True
+
+    async def _look(self) -> None:
+        """Finds a wrong address, a wrong key or an outage before there is something to pay."""
+        trouble = await self._trouble()
+        self._look_at_seconds = time.monotonic() + _LOOK_SECONDS
+        if trouble is not None and not self._stopping.is_set():
+            self._lost(trouble)
+
+    async def _trouble(self) -> WalletError | None:
+        """Reads the source wallet's balance; what keeps us from it. Does not outlast a stop."""
+        reading = asyncio.ensure_future(self.funds.refresh())
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({reading, stopping}, timeout=_PROBE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                return WalletUnknownError("LNbits does not answer", remedy="check that it runs, and lnbits.url")
+            reading.result()
+            return None
+        except WalletError as error:
+            return error
+        finally:
+            for task in (reading, stopping):
+                task.cancel()
+            await asyncio.gather(reading, stopping, return_exceptions=True)
 
     def _lost(self, error: WalletError) -> None:
         if not self._outages:

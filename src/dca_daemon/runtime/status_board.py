@@ -91,16 +91,19 @@ class StatusBoard:
                 "database": database,
                 "lamassu": self._lamassu(),
                 "lnbits": Component(self._payer.outage is None, self._payer.outage),
-                "source_wallet": Component(
-                    not self._payer.funds.short,
-                    "the source wallet is short: payouts wait" if self._payer.funds.short else None,
-                ),
+                "source_wallet": self._source_wallet(),
                 "payouts": Component(
                     self._settings.payouts.enabled,
                     None if self._settings.payouts.enabled else "payouts.enabled is false",
                 ),
             },
         )
+
+    def _source_wallet(self) -> Component:
+        funds = self._payer.funds
+        if not funds.short:
+            return Component(True)
+        return Component(False, f"payouts wait: {funds.missing_sats:,} sats are missing in the source wallet")
 
     def _lamassu(self) -> Component:
         state = self._scanner.status
@@ -132,7 +135,7 @@ class StatusBoard:
             "payouts_enabled": self._settings.payouts.enabled,
             "lnbits_error": self._payer.outage,
             "source_wallet_balance_sats": self._payer.funds.balance_sats,
-            "source_wallet_short": self._payer.funds.short,
+            "source_wallet_missing_sats": self._payer.funds.missing_sats,
             "books": asdict(books) if books else None,
             "books_error": self._books_error,
         }
