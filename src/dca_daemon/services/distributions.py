@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,7 +14,7 @@ from dca_daemon.domain.allocation import Allocation
 from dca_daemon.domain.cash_out import SourceRow
 from dca_daemon.domain.split import Charge, Split, SplitMethod
 from dca_daemon.ledger import journal
-from dca_daemon.ledger.db import execute, int_array, rows
+from dca_daemon.ledger.db import execute, int_array
 from dca_daemon.ledger.postings.cash_out_distributed import cash_out_distributed
 from dca_daemon.services.mirror import Event
 from dca_daemon.services.pools import Pool
@@ -72,65 +73,53 @@ async def write(
             for d in booked
         ],
     )
-    ids = await _write_distributions(conn, booked, entry_ids, method, charge)
-    await _write_records(conn, [(ids[d.cash_out_id], d) for d in booked])
-
-
-async def _write_distributions(
-    conn: AsyncConnection,
-    booked: Sequence[Distributed],
-    entry_ids: Sequence[int],
-    method: SplitMethod,
-    charge: Charge,
-) -> dict[int, int]:
-    values = [
-        {
-            "cash_out_id": d.cash_out_id,
-            "pool_id": d.pool.pool_id,
-            "entry_id": entry_id,
-            "total_sats": d.split.total_sats,
-            "principal_sats": d.split.principal_sats,
-            "commission_sats": d.split.commission_sats,
-            "uncovered_sats": d.allocation.house_sats,
-            "fiat_minor": d.fiat_minor,
-            "charge_minor": d.split.charge_minor,
-            "uncovered_minor": d.allocation.house_minor,
-            "client_count": len(d.allocation.shares),
-            "happened_at": str(d.happened_at),
-        }
-        for d, entry_id in zip(booked, entry_ids, strict=True)
-    ]
-    written = await rows(
-        conn,
-        """INSERT INTO distribution (kind, split_method, charge, cash_out_id, pool_id, entry_id, total_sats,
-                   principal_sats, commission_sats, uncovered_sats, fiat_minor, charge_minor, uncovered_minor,
-                   client_count, happened_at)
-           SELECT 'cash-out', :method, :charge, r.*
-             FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (
-                   cash_out_id bigint, pool_id integer, entry_id bigint, total_sats bigint,
-                   principal_sats bigint, commission_sats bigint, uncovered_sats bigint, fiat_minor bigint,
-                   charge_minor bigint, uncovered_minor bigint, client_count integer, happened_at timestamptz)
-           RETURNING id, cash_out_id""",
-        method=method,
-        charge=charge,
-        rows=json.dumps(values),
-    )
-    return {r.cash_out_id: int(r.id) for r in written}
-
-
-async def _write_records(conn: AsyncConnection, booked: Sequence[tuple[int, Distributed]]) -> None:
-    shares = [(distribution_id, s) for distribution_id, d in booked for s in d.allocation.shares]
-    if not shares:
-        return
+    shares = [(d.cash_out_id, share) for d in booked for share in d.allocation.shares]
+    # One statement: each trip to the database is a part of the time from the cash-out to its distribution.
     await execute(
         conn,
-        """INSERT INTO distribution_record (type, distribution_id, client_id, sats, fiat_minor, state)
-           SELECT 'flow', r.*, CASE WHEN r.sats = 0 THEN 'nothing' ELSE 'owed' END
-             FROM unnest(CAST(:distributions AS bigint[]), CAST(:clients AS bigint[]),
-                         CAST(:sats AS bigint[]), CAST(:minor AS bigint[]))
-                  AS r (distribution_id, client_id, sats, fiat_minor)""",
-        distributions=int_array(distribution_id for distribution_id, _ in shares),
-        clients=int_array(s.client_id for _, s in shares),
-        sats=int_array(s.sats for _, s in shares),
-        minor=int_array(s.fiat_minor for _, s in shares),
+        _INSERT,
+        method=method,
+        charge=charge,
+        distributions=json.dumps([_values(d, e) for d, e in zip(booked, entry_ids, strict=True)]),
+        cash_outs=int_array(cash_out_id for cash_out_id, _ in shares),
+        clients=int_array(share.client_id for _, share in shares),
+        sats=int_array(share.sats for _, share in shares),
+        minor=int_array(share.fiat_minor for _, share in shares),
     )
+
+
+_INSERT = """
+    WITH d AS (
+        INSERT INTO distribution (kind, split_method, charge, cash_out_id, pool_id, entry_id, total_sats,
+               principal_sats, commission_sats, uncovered_sats, fiat_minor, charge_minor, uncovered_minor,
+               client_count, happened_at)
+        SELECT 'cash-out', :method, :charge, r.*
+          FROM jsonb_to_recordset(CAST(:distributions AS jsonb)) AS r (
+               cash_out_id bigint, pool_id integer, entry_id bigint, total_sats bigint,
+               principal_sats bigint, commission_sats bigint, uncovered_sats bigint, fiat_minor bigint,
+               charge_minor bigint, uncovered_minor bigint, client_count integer, happened_at timestamptz)
+        RETURNING id, cash_out_id)
+    INSERT INTO distribution_record (type, distribution_id, client_id, sats, fiat_minor, state)
+    SELECT 'flow', d.id, r.client_id, r.sats, r.fiat_minor,
+           CASE WHEN r.sats = 0 THEN 'nothing' ELSE 'owed' END
+      FROM unnest(CAST(:cash_outs AS bigint[]), CAST(:clients AS bigint[]),
+                  CAST(:sats AS bigint[]), CAST(:minor AS bigint[]))
+           AS r (cash_out_id, client_id, sats, fiat_minor)
+      JOIN d ON d.cash_out_id = r.cash_out_id"""
+
+
+def _values(d: Distributed, entry_id: int) -> dict[str, Any]:
+    return {
+        "cash_out_id": d.cash_out_id,
+        "pool_id": d.pool.pool_id,
+        "entry_id": entry_id,
+        "total_sats": d.split.total_sats,
+        "principal_sats": d.split.principal_sats,
+        "commission_sats": d.split.commission_sats,
+        "uncovered_sats": d.allocation.house_sats,
+        "fiat_minor": d.fiat_minor,
+        "charge_minor": d.split.charge_minor,
+        "uncovered_minor": d.allocation.house_minor,
+        "client_count": len(d.allocation.shares),
+        "happened_at": str(d.happened_at),
+    }
