@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -220,3 +221,19 @@ async def test_ten_thousand_clients_share_in_a_handful_of_statements(books: Data
     statements.clear()
     await Intake(books, IntakeConfig()).process([success()])
     assert len(statements) <= few + 2 and few < 20
+
+
+async def test_records_are_numbered_as_cash_outs_happened_and_by_client(books: Database) -> None:
+    for _ in range(30):
+        await client(books, "20000")
+    rows = [success(dispensed_at=success().created + timedelta(minutes=n)) for n in range(5)]
+    await Intake(books, IntakeConfig()).process(list(reversed(rows)))
+    async with books.transaction() as conn:
+        found = (
+            await conn.exec_driver_sql(
+                """SELECT c.external_id, r.client_id FROM distribution_record r
+                     JOIN distribution d ON d.id = r.distribution_id JOIN cash_out c ON c.id = d.cash_out_id
+                    ORDER BY r.id"""
+            )
+        ).all()
+    assert [tuple(f) for f in found] == [(row.external_id, n) for row in rows for n in range(1, 31)]

@@ -104,8 +104,9 @@ _INSERT = """
            CASE WHEN r.sats = 0 THEN 'nothing' ELSE 'owed' END
       FROM unnest(CAST(:cash_outs AS bigint[]), CAST(:clients AS bigint[]),
                   CAST(:sats AS bigint[]), CAST(:minor AS bigint[]))
-           AS r (cash_out_id, client_id, sats, fiat_minor)
-      JOIN d ON d.cash_out_id = r.cash_out_id"""
+           WITH ORDINALITY AS r (cash_out_id, client_id, sats, fiat_minor, n)
+      JOIN d ON d.cash_out_id = r.cash_out_id
+     ORDER BY r.n  -- records are paid in the order of their ids: cash-outs as they happened, clients by id"""
 
 
 def _values(d: Distributed, entry_id: int) -> dict[str, Any]:
