@@ -19,7 +19,7 @@ from dca_daemon.ledger.db import Database, constraint, first_line
 from dca_daemon.payouts import agenda, store
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.funds import SourceFunds
-from dca_daemon.payouts.payout_steps import PayerConfig, PayoutSteps
+from dca_daemon.payouts.payout_steps import OUTAGE_INTERVAL_MAX_SECONDS, PayerConfig, PayoutSteps
 from dca_daemon.payouts.store import ACTOR, SupersededError
 from dca_daemon.payouts.wallet import Wallet
 
@@ -27,7 +27,6 @@ __all__ = ["Payer", "PayerConfig"]
 
 log = structlog.get_logger()
 
-_OUTAGE_INTERVAL_MAX_SECONDS = 5.0
 _PROBE_SECONDS = 60.0  # well below the age at which our sign of life counts as missing
 _LOOK_SECONDS = 60.0  # how often an idle payer looks whether LNbits and its key still work
 _ASIDE_SECONDS = 60.0
@@ -67,7 +66,7 @@ class Payer:
                 try:
                     if self._outages and not await self._reachable_again():
                         # The exponent is bounded too: 2**1024, after an hour and a half, is no float any more.
-                        await self._pause(min(_OUTAGE_INTERVAL_MAX_SECONDS, 0.5 * 2 ** min(self._outages, 10)))
+                        await self._pause(min(OUTAGE_INTERVAL_MAX_SECONDS, 0.5 * 2 ** min(self._outages, 10)))
                         continue
                     if not self._busy and not self._outages and time.monotonic() >= self._look_at_seconds:
                         await self._look()
@@ -132,18 +131,10 @@ class Payer:
 
     async def _rest(self) -> None:
         """Keeps a task's place for a while, so that what can't work now does not come round at once."""
-        try:
-            async with asyncio.timeout(_OUTAGE_INTERVAL_MAX_SECONDS):
-                await self._stopping.wait()
-        except TimeoutError:
-            pass
+        await _wait(self._stopping, OUTAGE_INTERVAL_MAX_SECONDS)
 
     async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+        await _wait(self._wake, seconds)
 
     async def _wait_seconds(self) -> float:
         if self._busy:
@@ -226,3 +217,12 @@ class Payer:
         payout_id, record_ids = reserved
         log.info("payout.reserved", payout_id=payout_id, client_id=client_id, records=len(record_ids))
         return payout_id
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Until the event is set, at most so long."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

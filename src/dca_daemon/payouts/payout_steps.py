@@ -30,7 +30,7 @@ from dca_daemon.domain.errors import (
     WalletUnreachableError,
 )
 from dca_daemon.domain.payout import PayoutState
-from dca_daemon.ledger.db import Database, constraint, scalar
+from dca_daemon.ledger.db import Database, constraint
 from dca_daemon.payouts import agenda, store
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.funds import SourceFunds
@@ -46,7 +46,7 @@ _PASSING_REFUSALS_BEFORE_HOLD = 20  # about an hour: the node behind LNbits, or 
 _RESUBMITS_BEFORE_HOLD = 20
 _REFUSALS = (PayHint.REFUSED, PayHint.INSUFFICIENT_BALANCE)
 _INTERVAL_MAX_SECONDS = 300.0
-_OUTAGE_INTERVAL_MAX_SECONDS = 5.0
+OUTAGE_INTERVAL_MAX_SECONDS = 5.0
 _SHORT_INTERVAL_SECONDS = 15.0
 
 
@@ -116,7 +116,7 @@ class PayoutSteps:
             await self.postpone(payout_id, str(error), seconds=1)
         except WalletUnknownError as error:
             await self._doubt()
-            await self.postpone(payout_id, str(error), max_seconds=_OUTAGE_INTERVAL_MAX_SECONDS)
+            await self.postpone(payout_id, str(error), max_seconds=OUTAGE_INTERVAL_MAX_SECONDS)
         except (WalletError, ConfigError) as error:
             await self.postpone(payout_id, str(error))
 
@@ -159,7 +159,7 @@ class PayoutSteps:
                 memo=payout.memo,
                 expiry_seconds=self._config.invoice_expiry_seconds,
                 payout_id=payout.payout_id,
-                extra=await self._extra(payout),
+                extra=_extra(payout),
             )
         except (WalletRefusedError, WalletReplyError) as error:
             await self._no_invoice(payout, error)
@@ -188,15 +188,6 @@ class PayoutSteps:
             await self.postpone(payout.payout_id, str(error))
         else:
             await self._hold(payout, f"no invoice to be had from the destination: {error}")
-
-    async def _extra(self, payout: Payout) -> dict[str, object]:
-        """What makes the payment recognisable from LNbits alone."""
-        async with self._db.transaction() as conn:
-            installation = await scalar(conn, "SELECT CAST(id AS text) FROM installation")
-        return {
-            "client": payout.client_id,
-            "installation": installation,
-        }
 
     async def _may_submit(self, payout: Payout) -> bool:
         if payout.expiring:
@@ -231,12 +222,11 @@ class PayoutSteps:
     async def _submit(self, payout: Payout) -> None:
         """Submits the stored invoice, written down beforehand, and looks up what came of it."""
         assert payout.bolt11 is not None
-        extra = await self._extra(payout)
         await self._db.run(lambda conn: store.submitting(conn, payout))
         log.info("payout.submitted", client_id=payout.client_id, amount_sats=payout.amount_sats)
         attempt = Attempt(None, "no complete answer came back")
         try:
-            answer = await self._wallet.pay(payout.bolt11, payout_id=payout.payout_id, extra=extra)
+            answer = await self._wallet.pay(payout.bolt11, payout_id=payout.payout_id, extra=_extra(payout))
             attempt = Attempt(answer.hint, answer.text)
         except (WalletUnreachableError, WalletRateLimitedError):
             self._funds.forget()
@@ -379,3 +369,8 @@ class PayoutSteps:
             seconds = interval * random.uniform(0.75, 1.0)  # noqa: S311 - jitter, no secret
         await self._db.run(lambda conn: store.postpone(conn, payout, seconds=seconds, reason=reason))
         log.info("payout.postponed", failures=payout.failures + 1, seconds=round(seconds, 1), reason=reason)
+
+
+def _extra(payout: Payout) -> dict[str, object]:
+    """What makes the payment recognisable from LNbits alone, besides the tag and the payout's id."""
+    return {"client": payout.client_id, "installation": payout.installation}

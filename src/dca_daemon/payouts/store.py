@@ -58,6 +58,7 @@ class Payout:
     address: str | None
     wallet_id: str | None
     invoice_key_sealed: bytes | None
+    installation: str  # whose payment it is, where several share an LNbits
 
 
 async def load(conn: AsyncConnection, payout_id: str) -> Payout:
@@ -71,7 +72,8 @@ async def load(conn: AsyncConnection, payout_id: str) -> Payout:
                   coalesce(p.submit_until <= clock_timestamp(), false) AS expiring,
                   d.kind AS destination_kind, d.address,
                   coalesce(p.receiver_wallet_id, d.wallet_id) AS wallet_id,
-                  d.invoice_key_encrypted AS invoice_key_sealed
+                  d.invoice_key_encrypted AS invoice_key_sealed,
+                  (SELECT CAST(id AS text) FROM installation) AS installation
              FROM payout p JOIN destination d ON d.id = p.destination_id
             WHERE p.id = CAST(:id AS uuid)""",
         id=payout_id,
