@@ -6,8 +6,6 @@ import asyncio
 import importlib
 import importlib.util
 import platform
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +15,7 @@ from dca_daemon.cli.context import debugging, given
 from dca_daemon.cli.findings import finding_dict, print_findings
 from dca_daemon.cli.output import AsJson, print_json, say
 from dca_daemon.domain.errors import ConfigError, DcaError
+from dca_daemon.runtime.version import program_version
 
 if TYPE_CHECKING:
     from dca_daemon.services.doctor import Finding
@@ -32,14 +31,6 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
     app.command()(demo)
     app.command()(version)
-
-
-def program_version() -> str:
-    """The installed version."""
-    try:
-        return installed_version("dca-daemon")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        return "unknown"
 
 
 def run() -> None:
