@@ -28,6 +28,7 @@ from dca_daemon.lamassu.source import LamassuSource
 from dca_daemon.ledger import accounts, journal, migrate
 from dca_daemon.ledger.db import Database, execute, rows
 from dca_daemon.ledger.journal import Entry
+from dca_daemon.payouts.books import SqlPayoutBooks
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
 from dca_daemon.payouts.payer import Payer, PayerConfig
@@ -150,7 +151,7 @@ async def running(books: Books, lamassu_dsn: str, *, pay: bool) -> AsyncIterator
     await baseline.ensure(books.db, source, actor="bench")
     queue = CashOutQueue(2000)
     wallet = books.ground.wallet()
-    payer = Payer(books.db, wallet, KeyRing(books.ground.key), PayerConfig())
+    payer = Payer(SqlPayoutBooks(books.db), wallet, KeyRing(books.ground.key), PayerConfig())
     booked = asyncio.Event()
 
     def on_booked() -> None:

@@ -15,7 +15,7 @@ from dca_daemon.ledger.accounts import coins_received, house_sats
 from dca_daemon.ledger.db import Database, execute
 from dca_daemon.payouts import agenda, store
 from dca_daemon.services import mirror
-from dca_daemon.services.intake import flow_balances
+from dca_daemon.services.booking import flow_balances
 from tests.ledger.filled import fill, made_up_invoice
 from tests.ledger.test_journal import entry
 from tests.services.builders import client, success, value

@@ -14,6 +14,7 @@ from dca_daemon.domain.errors import WalletRefusedError, WalletUnknownError, Wal
 from dca_daemon.domain.payout import PayoutState
 from dca_daemon.ledger.db import Database
 from dca_daemon.ledger.verify import verify
+from dca_daemon.payouts.books import SqlPayoutBooks
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
 from dca_daemon.payouts.payer import Payer, PayerConfig
@@ -38,7 +39,7 @@ class World:
     wallet: FaultyWallet
 
     def payer(self, **config: object) -> Payer:
-        return Payer(self.db, self.wallet, self.keys, PayerConfig(**config))  # type: ignore[arg-type]
+        return Payer(SqlPayoutBooks(self.db), self.wallet, self.keys, PayerConfig(**config))  # type: ignore[arg-type]
 
     async def cash_out(self, count: int = 1) -> None:
         """4000 GTQ each, 484,218 sats of principal: two thirds and one third."""

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from dca_daemon import fault_points
 from dca_daemon.domain.errors import ConfigError, DatabaseError
 
 log = structlog.get_logger()
@@ -72,12 +73,20 @@ class Database:
                 raise
             raise _away(error) from error
 
-    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Runs `work` in a transaction; again, a bounded number of times, after a deadlock."""
+    async def run(
+        self, work: Callable[[AsyncConnection], Awaitable[T]], *, step: fault_points.CommitStep | None = None
+    ) -> T:
+        """Runs `work` in a transaction; again, a bounded number of times, after a deadlock.
+
+        `step` names the fault points around its commit.
+        """
         for attempt in range(1, RETRIES_MAX + 1):
             try:
                 async with self.transaction() as conn:
-                    return await work(conn)
+                    result = await work(conn)
+                    await fault_points.before_commit(step)
+                await fault_points.after_commit(step)
+                return result
             except DBAPIError as error:
                 if sqlstate(error) not in _RETRYABLE:
                     raise

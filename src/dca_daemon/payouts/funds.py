@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import structlog
 
 from dca_daemon.domain.money import MSATS_PER_SAT
+from dca_daemon.fault_points import around_call
+from dca_daemon.payouts.clock import now_seconds
 from dca_daemon.payouts.wallet import Wallet
 
 log = structlog.get_logger()
@@ -32,14 +32,15 @@ class SourceFunds:
 
     async def refresh(self) -> int:
         """Reads the balance now, in msat. Raises a `WalletError` when LNbits does not tell."""
-        self._balance_msat = await self._wallet.balance_msat()
-        self._read_at = time.monotonic()
+        async with around_call("wallet.balance"):
+            self._balance_msat = await self._wallet.balance_msat()
+        self._read_at = now_seconds()
         return self._balance_msat
 
     async def covers(self, amount_sats: int) -> bool:
         """Whether there is enough for this amount. Before it says no, it asks."""
         amount_msat = amount_sats * MSATS_PER_SAT
-        stale = time.monotonic() - self._read_at > _FRESH_SECONDS
+        stale = now_seconds() - self._read_at > _FRESH_SECONDS
         if stale or self._balance_msat - self._reserve_msat < amount_msat:
             await self.refresh()
         return self._balance_msat - self._reserve_msat >= amount_msat

@@ -7,20 +7,18 @@ now (`payout_steps.py`). Signals only make it look earlier.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import DatabaseError, WalletError, WalletUnknownError
-from dca_daemon.ledger.db import Database, constraint, first_line
-from dca_daemon.payouts import agenda, store
+from dca_daemon.ledger.db import first_line
+from dca_daemon.payouts.books import PayoutBooks
 from dca_daemon.payouts.cipher import KeyRing
+from dca_daemon.payouts.clock import now_seconds
 from dca_daemon.payouts.funds import SourceFunds
 from dca_daemon.payouts.payout_steps import OUTAGE_INTERVAL_MAX_SECONDS, PayerConfig, PayoutSteps
-from dca_daemon.payouts.store import ACTOR, SupersededError
+from dca_daemon.payouts.store import SupersededError
 from dca_daemon.payouts.wallet import Wallet
 
 __all__ = ["Payer", "PayerConfig"]
@@ -36,11 +34,11 @@ _CLIENT = "client:"
 class Payer:
     """Drives every open payout to its end, and opens new ones for what is owed."""
 
-    def __init__(self, db: Database, wallet: Wallet, keys: KeyRing, config: PayerConfig) -> None:
-        self._db = db
+    def __init__(self, books: PayoutBooks, wallet: Wallet, keys: KeyRing, config: PayerConfig) -> None:
+        self._books = books
         self._config = config
         self.funds = SourceFunds(wallet, reserve_sats=config.wallet_reserve_sats)
-        self._steps = PayoutSteps(db, wallet, keys, config, self.funds, self._lost)
+        self._steps = PayoutSteps(books, wallet, keys, config, self.funds, self._lost)
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._outages = 0  # failed attempts in a row to reach LNbits; while > 0 nothing is started
@@ -56,7 +54,7 @@ class Payer:
 
     async def run(self, stop: asyncio.Event, beat: Callable[[], None] = lambda: None) -> None:
         """Works until `stop` is set, then finishes the steps at hand. `beat` is called at each look."""
-        self._steps.began_seconds = time.monotonic()
+        self._steps.began_seconds = now_seconds()
         self._stopping.clear()
         async with asyncio.TaskGroup() as tasks:
             stopper = tasks.create_task(self._wake_on(stop))
@@ -68,7 +66,7 @@ class Payer:
                         # The exponent is bounded too: 2**1024, after an hour and a half, is no float any more.
                         await self._pause(min(OUTAGE_INTERVAL_MAX_SECONDS, 0.5 * 2 ** min(self._outages, 10)))
                         continue
-                    if not self._busy and not self._outages and time.monotonic() >= self._look_at_seconds:
+                    if not self._busy and not self._outages and now_seconds() >= self._look_at_seconds:
                         await self._look()
                         continue
                     started = await self._start_tasks(tasks)
@@ -98,7 +96,7 @@ class Payer:
     async def _look(self) -> None:
         """Finds a wrong address, a wrong key or an outage before there is something to pay."""
         trouble = await self._trouble()
-        self._look_at_seconds = time.monotonic() + _LOOK_SECONDS
+        self._look_at_seconds = now_seconds() + _LOOK_SECONDS
         if trouble is not None and not self._stopping.is_set():
             self._lost(trouble)
 
@@ -139,8 +137,7 @@ class Payer:
     async def _wait_seconds(self) -> float:
         if self._busy:
             return self._config.idle_poll_seconds  # a task that ends wakes us
-        async with self._db.transaction() as conn:
-            next_due = await agenda.seconds_to_next(conn)
+        next_due = await self._books.seconds_to_next()
         return min(self._config.idle_poll_seconds, next_due if next_due is not None else 3600.0) + 0.01
 
     async def _start_tasks(self, tasks: asyncio.TaskGroup) -> int:
@@ -148,19 +145,17 @@ class Payer:
         room = self._config.concurrency - len(self._busy)
         if room <= 0:
             return 0
-        now = time.monotonic()
+        now = now_seconds()
         self._aside = {name: until for name, until in self._aside.items() if until > now}
         skipped = self._busy | self._aside.keys()
-        async with self._db.transaction() as conn:
-            # Payouts on their way come before new ones: what is reserved should not stay so.
-            found = [i for i in await agenda.due(conn, room + len(skipped)) if i not in skipped][:room]
-            room -= len(found)
-            clients = await agenda.owed_clients(conn, room + len(skipped)) if room > 0 else []
-        names = [n for n in (f"{_CLIENT}{c}" for c in clients) if n not in skipped][: max(room, 0)]
-        for name in [*found, *names]:
+        waiting = await self._books.waiting(room + len(skipped))
+        # Payouts on their way come before new ones: what is reserved should not stay so.
+        names = [*waiting.payout_ids, *(f"{_CLIENT}{client_id}" for client_id in waiting.client_ids)]
+        chosen = [name for name in names if name not in skipped][:room]
+        for name in chosen:
             self._busy.add(name)
             tasks.create_task(self._task(name))
-        return len(found) + len(names)
+        return len(chosen)
 
     async def _task(self, name: str) -> None:
         payout_id = None if name.startswith(_CLIENT) else name
@@ -184,7 +179,7 @@ class Payer:
 
     async def _put_aside(self, name: str, payout_id: str | None, error: Exception) -> None:
         """Leaves it alone for a while. Never raises: it would end the payer, and so all other payouts."""
-        self._aside[payout_id or name] = time.monotonic() + _ASIDE_SECONDS
+        self._aside[payout_id or name] = now_seconds() + _ASIDE_SECONDS
         if payout_id is None:
             return
         try:
@@ -203,15 +198,7 @@ class Payer:
         return payout_id
 
     async def _reserve(self, client_id: int) -> str | None:
-        async def work(conn: AsyncConnection) -> tuple[str, list[int]] | None:
-            return await store.reserve(conn, client_id, max_sats=self._config.max_payout_sats, actor=ACTOR)
-
-        try:
-            reserved = await self._db.run(work)
-        except IntegrityError as error:
-            if constraint(error) in ("payout_one_open", "payout_record_once"):
-                return None  # another payer was faster
-            raise
+        reserved = await self._books.reserve(client_id, max_sats=self._config.max_payout_sats)
         if reserved is None:
             return None
         payout_id, record_ids = reserved

@@ -13,12 +13,10 @@ The races, and the answers:
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.exc import IntegrityError
 
 from dca_daemon.domain.errors import (
     ConfigError,
@@ -30,11 +28,13 @@ from dca_daemon.domain.errors import (
     WalletUnreachableError,
 )
 from dca_daemon.domain.payout import PayoutState
-from dca_daemon.ledger.db import Database, constraint
-from dca_daemon.payouts import agenda, store
+from dca_daemon.fault_points import around_call
+from dca_daemon.payouts.agenda import SHORT_OF_FUNDS
+from dca_daemon.payouts.books import InvoiceReusedError, PayoutBooks
 from dca_daemon.payouts.cipher import KeyRing
+from dca_daemon.payouts.clock import now_seconds
 from dca_daemon.payouts.funds import SourceFunds
-from dca_daemon.payouts.store import ACTOR, Payout, SupersededError
+from dca_daemon.payouts.store import Payout, SupersededError
 from dca_daemon.payouts.verdict import Evidence, Judgement, Verdict, judge
 from dca_daemon.payouts.wallet import Destination, DestinationKind, PayHint, Wallet, WalletRecord
 
@@ -76,24 +76,24 @@ class PayoutSteps:
 
     def __init__(
         self,
-        db: Database,
+        books: PayoutBooks,
         wallet: Wallet,
         keys: KeyRing,
         config: PayerConfig,
         funds: SourceFunds,
         on_lost: Callable[[WalletError], None],
     ) -> None:
-        self._db = db
+        self._books = books
         self._wallet = wallet
         self._keys = keys
         self._config = config
         self._funds = funds
         self._on_lost = on_lost
-        self.began_seconds = time.monotonic()  # since when we are the ones who pay
+        self.began_seconds = now_seconds()  # since when we are the ones who pay
 
     async def advance(self, payout_id: str) -> None:
         """Takes a payout as far as it goes now: to its end, or to where it has to wait."""
-        payout = await self._load(payout_id)
+        payout = await self._books.load(payout_id)
         try:
             if payout.state is PayoutState.RESERVED:
                 # An invoice that has to wait for money may run out meanwhile, again and again.
@@ -102,7 +102,7 @@ class PayoutSteps:
                     return
                 if not await self._invoice(payout):
                     return
-                payout = await self._load(payout_id)
+                payout = await self._books.load(payout_id)
             if payout.state is PayoutState.INVOICED:
                 if not await self._may_submit(payout):
                     return
@@ -129,10 +129,6 @@ class PayoutSteps:
         except WalletError as error:
             self._on_lost(error)
 
-    async def _load(self, payout_id: str) -> Payout:
-        async with self._db.transaction() as conn:
-            return await store.load(conn, payout_id)
-
     def _destination(self, payout: Payout) -> Destination:
         sealed = payout.invoice_key_sealed
         return Destination(
@@ -153,14 +149,15 @@ class PayoutSteps:
             )
             return False
         try:
-            invoice = await self._wallet.create_invoice(
-                self._destination(payout),
-                amount_sats=payout.amount_sats,
-                memo=payout.memo,
-                expiry_seconds=self._config.invoice_expiry_seconds,
-                payout_id=payout.payout_id,
-                extra=_extra(payout),
-            )
+            async with around_call("wallet.create-invoice"):
+                invoice = await self._wallet.create_invoice(
+                    self._destination(payout),
+                    amount_sats=payout.amount_sats,
+                    memo=payout.memo,
+                    expiry_seconds=self._config.invoice_expiry_seconds,
+                    payout_id=payout.payout_id,
+                    extra=_extra(payout),
+                )
         except (WalletRefusedError, WalletReplyError) as error:
             await self._no_invoice(payout, error)
             return False
@@ -170,13 +167,9 @@ class PayoutSteps:
             await self.postpone(payout.payout_id, str(error))  # it is the receiver's own server that is away
             return False
         try:
-            await self._db.run(lambda conn: store.invoiced(conn, payout, invoice))
-        except IntegrityError as error:
-            if constraint(error) != "payout_payment_hash_key":
-                raise
-            await self._no_invoice(
-                payout, WalletReplyError("the destination gave an invoice that it had given before")
-            )
+            await self._books.invoiced(payout, invoice)
+        except InvoiceReusedError as error:
+            await self._no_invoice(payout, WalletReplyError(error.message))
             return False
         log.info("payout.invoiced", client_id=payout.client_id, payment_hash=invoice.payment_hash)
         return True
@@ -191,11 +184,8 @@ class PayoutSteps:
 
     async def _may_submit(self, payout: Payout) -> bool:
         if payout.expiring:
-            await self._db.run(
-                lambda conn: store.release(
-                    conn, payout, PayoutState.EXPIRED, reason="its invoice ran out, never submitted", actor=ACTOR
-                )
-            )
+            reason = "its invoice ran out, never submitted"
+            await self._books.release(payout, PayoutState.EXPIRED, reason=reason)
             log.info("payout.expired", client_id=payout.client_id, amount_sats=payout.amount_sats)
             return False
         return await self._take_funds(payout)
@@ -210,23 +200,21 @@ class PayoutSteps:
         return False
 
     async def _tell_funds(self, *, taken_sats: int = 0) -> None:
-        async with self._db.transaction() as conn:
-            unpaid_sats = await agenda.unpaid_sats(conn)
-        self._funds.tell(unpaid_sats - taken_sats)
+        self._funds.tell(await self._books.unpaid_sats() - taken_sats)
 
     async def _wait_for_funds(self, payout: Payout) -> None:
-        seconds, reason = _SHORT_INTERVAL_SECONDS, agenda.SHORT_OF_FUNDS
-        await self._db.run(lambda conn: store.postpone(conn, payout, seconds=seconds, reason=reason, failed=False))
+        await self._books.postpone(payout, seconds=_SHORT_INTERVAL_SECONDS, reason=SHORT_OF_FUNDS, failed=False)
         await self._tell_funds()
 
     async def _submit(self, payout: Payout) -> None:
         """Submits the stored invoice, written down beforehand, and looks up what came of it."""
         assert payout.bolt11 is not None
-        await self._db.run(lambda conn: store.submitting(conn, payout))
+        await self._books.submitting(payout)
         log.info("payout.submitted", client_id=payout.client_id, amount_sats=payout.amount_sats)
         attempt = Attempt(None, "no complete answer came back")
         try:
-            answer = await self._wallet.pay(payout.bolt11, payout_id=payout.payout_id, extra=_extra(payout))
+            async with around_call("wallet.pay"):
+                answer = await self._wallet.pay(payout.bolt11, payout_id=payout.payout_id, extra=_extra(payout))
             attempt = Attempt(answer.hint, answer.text)
         except (WalletUnreachableError, WalletRateLimitedError):
             self._funds.forget()
@@ -239,8 +227,8 @@ class PayoutSteps:
         except WalletError as error:
             attempt = Attempt(None, str(error))
         if attempt.hint is None:  # it may still run: patience begins now, not when its turn was awaited
-            await self._db.run(lambda conn: store.unanswered(conn, payout))
-        payout = await self._load(payout.payout_id)
+            await self._books.unanswered(payout)
+        payout = await self._books.load(payout.payout_id)
         if payout.state not in (PayoutState.SUBMITTED, PayoutState.UNKNOWN):
             raise SupersededError(f"payout {payout.payout_id} became {payout.state} while it was being paid")
         await self._look_up(payout, attempt)
@@ -248,7 +236,8 @@ class PayoutSteps:
     async def _look_up(self, payout: Payout, attempt: Attempt | None) -> None:
         """Decides by the wallets' records what came of a submitted payout, and of the attempt just made."""
         assert payout.payment_hash is not None
-        sent = await self._wallet.sent(payout.payment_hash)
+        async with around_call("wallet.sent"):
+            sent = await self._wallet.sent(payout.payment_hash)
         received: WalletRecord | None = None
         visible = payout.destination_kind is DestinationKind.LNBITS
         if visible:
@@ -256,7 +245,7 @@ class PayoutSteps:
         patience = self._config.lookup_after_timeout_seconds
         ago = payout.submitted_ago_seconds
         # Whoever paid before us may have sent its request late, so patience begins with us at the earliest.
-        ours_seconds = time.monotonic() - self.began_seconds
+        ours_seconds = now_seconds() - self.began_seconds
         patient = attempt is None and ago is not None and ago > patience and ours_seconds > patience
         answered = attempt is not None and attempt.hint is not None
         evidence = Evidence(
@@ -274,7 +263,8 @@ class PayoutSteps:
     async def _received(self, payout: Payout) -> WalletRecord | None:
         assert payout.payment_hash is not None
         try:
-            return await self._wallet.received(self._destination(payout), payout.payment_hash)
+            async with around_call("wallet.received"):
+                return await self._wallet.received(self._destination(payout), payout.payment_hash)
         except WalletRefusedError as error:
             # The receiver's wallet is gone or its key has changed: its side can't be seen, which proves nothing.
             log.warning("payout.receiver-unseen", client_id=payout.client_id, text=str(error))
@@ -287,9 +277,7 @@ class PayoutSteps:
             await self._settle(payout, evidence)
         elif found.verdict is Verdict.FAILED:
             reason = f"{found.reason} ({attempt.text})" if attempt else found.reason
-            await self._db.run(
-                lambda conn: store.release(conn, payout, PayoutState.FAILED, reason=reason, actor=ACTOR)
-            )
+            await self._books.release(payout, PayoutState.FAILED, reason=reason)
             log.error("payout.failed", client_id=payout.client_id, amount_sats=payout.amount_sats, reason=reason)
         elif found.verdict is Verdict.HOLD:
             await self._hold(payout, found.reason)
@@ -307,7 +295,7 @@ class PayoutSteps:
             "receiver_record": evidence.received.status if evidence.received else None,
             "fee_msat": fee_msat,
         }
-        await self._db.run(lambda conn: store.settle(conn, payout, fee_msat=fee_msat, evidence=proof, actor=ACTOR))
+        await self._books.settle(payout, fee_msat=fee_msat, evidence=proof)
         log.info(
             "payout.settled",
             client_id=payout.client_id,
@@ -320,9 +308,7 @@ class PayoutSteps:
     async def _await_outcome(self, payout: Payout, reason: str) -> None:
         """Unknown is not failed: look again, at growing intervals, for as long as it takes."""
         if payout.state is PayoutState.SUBMITTED:
-            await self._db.run(
-                lambda conn: store.move(conn, payout, PayoutState.UNKNOWN, "unknown", {"reason": reason})
-            )
+            await self._books.unknown(payout, reason=reason)
             log.warning("payout.unknown", client_id=payout.client_id, reason=reason)
         await self.postpone(payout.payout_id, reason)
 
@@ -345,7 +331,7 @@ class PayoutSteps:
 
     async def _hold(self, payout: Payout, reason: str) -> None:
         detail = {"payment_hash": payout.payment_hash, "amount_sats": payout.amount_sats}
-        await self._db.run(lambda conn: store.hold(conn, payout, reason=reason, detail=detail))
+        await self._books.hold(payout, reason=reason, detail=detail)
         log.error(
             "payout.held",
             client_id=payout.client_id,
@@ -363,11 +349,11 @@ class PayoutSteps:
         seconds: float | None = None,
         max_seconds: float = _INTERVAL_MAX_SECONDS,
     ) -> None:
-        payout = await self._load(payout_id)
+        payout = await self._books.load(payout_id)
         if seconds is None:
             interval = min(max_seconds, 2.0 ** min(payout.failures, 10))
             seconds = interval * random.uniform(0.75, 1.0)  # noqa: S311 - jitter, no secret
-        await self._db.run(lambda conn: store.postpone(conn, payout, seconds=seconds, reason=reason))
+        await self._books.postpone(payout, seconds=seconds, reason=reason)
         log.info("payout.postponed", failures=payout.failures + 1, seconds=round(seconds, 1), reason=reason)
 
 

@@ -21,6 +21,7 @@ from dca_daemon.lamassu.listener import Listener
 from dca_daemon.lamassu.scanner import Scanner
 from dca_daemon.lamassu.source import LamassuSource, RowDigest
 from dca_daemon.ledger import migrate
+from dca_daemon.payouts.books import SqlPayoutBooks
 from dca_daemon.payouts.payer import Payer
 from dca_daemon.runtime import sdnotify, wiring
 from dca_daemon.runtime.booker import SILENT_SECONDS, Booker
@@ -62,7 +63,7 @@ class Daemon:
         source_config = wiring.source_config(settings)
         self._source = LamassuSource(source_config)
         self._queue = CashOutQueue(settings.intake.queue_size)
-        self._payer = Payer(self._db, self._wallet, self._keys, wiring.payer_config(settings))
+        self._payer = Payer(SqlPayoutBooks(self._db), self._wallet, self._keys, wiring.payer_config(settings))
         self._listener = Listener(source_config, self._on_ids, self._on_connected)
         self._scanner = Scanner(
             self._source,

@@ -146,7 +146,7 @@ async def _set(db: Database, source: Source, at: datetime | None, *, actor: str,
         assert found is not None
         return found
 
-    baseline = await db.run(work)
+    baseline = await db.run(work, step="baseline.set")
     log.info("baseline.set", at=baseline.at.isoformat(), left_out=baseline.left_out)
     return baseline
 

@@ -14,7 +14,8 @@ from dca_daemon.domain.allocation import allocate_flow
 from dca_daemon.domain.cash_out import CashOutState, SourceRow, Verdict, classify, split_row
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.ledger.db import Database, lock_pool, one, rows
-from dca_daemon.services.intake import IntakeConfig, flow_balances
+from dca_daemon.services.booking import flow_balances
+from dca_daemon.services.intake import IntakeConfig
 from dca_daemon.services.pools import pool
 
 

@@ -8,12 +8,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.allocation import allocate_flow
 from dca_daemon.domain.cash_out import (
@@ -26,11 +26,13 @@ from dca_daemon.domain.cash_out import (
 )
 from dca_daemon.domain.errors import BooksError, DatabaseError, DcaError, InputError
 from dca_daemon.domain.split import Charge, Split, SplitMethod
-from dca_daemon.ledger.db import Database, first_line, lock_pool, rows, sqlstate
-from dca_daemon.services import distributions, mirror
+from dca_daemon.fault_points import CommitStep
+from dca_daemon.ledger.db import first_line, sqlstate
+from dca_daemon.services import mirror
+from dca_daemon.services.booking import Booking, SqlBooking, Transactions
 from dca_daemon.services.distributions import Distributed
 from dca_daemon.services.mirror import Known, Mirrored, Written
-from dca_daemon.services.pools import Pool, pools_of_machines
+from dca_daemon.services.pools import Pool
 
 log = structlog.get_logger()
 
@@ -66,9 +68,12 @@ class IntakeResult:
 class Intake:
     """One serialized writer per pool: every caller waits for the pool's lock."""
 
-    def __init__(self, db: Database, config: IntakeConfig) -> None:
+    def __init__(
+        self, db: Transactions, config: IntakeConfig, booking: Callable[[Any], Booking] = SqlBooking
+    ) -> None:
         self._db = db
         self._config = config
+        self._booking = booking
 
     async def process(self, batch: Sequence[SourceRow]) -> IntakeResult:
         """Books a batch, all or nothing per pool; where that fails, row by row.
@@ -77,7 +82,7 @@ class Intake:
         database is away: then nothing was changed.
         """
         try:
-            result = await self._db.run(lambda conn: self.book(conn, batch))
+            result = await self._transaction("intake.book", batch)
         except _REFUSALS as error:
             _raise_if_ours(error)
             log.error("intake.batch-refused", rows=len(batch), error=_why(error))
@@ -89,40 +94,40 @@ class Intake:
 
     async def _process_alone(self, row: SourceRow) -> IntakeResult:
         try:
-            return await self._db.run(lambda conn: self.book(conn, [row]))
+            return await self._transaction("intake.book-alone", [row])
         except _REFUSALS as error:
             _raise_if_ours(error)
             reason = _why(error)
             log.error("cash-out.refused", external_id=row.external_id, reason=reason)
         try:
-            return await self._db.run(lambda conn: self.book(conn, [row], refused=reason))
+            return await self._transaction("intake.keep-refused", [row], refused=reason)
         except _REFUSALS as error:  # not even its mirror can be written: what the books have of it stays
             log.error("cash-out.unwritable", external_id=row.external_id, reason=_why(error))
             return IntakeResult()
 
-    async def book(
-        self, conn: AsyncConnection, batch: Sequence[SourceRow], *, refused: str | None = None
+    async def _transaction(
+        self, step: CommitStep, batch: Sequence[SourceRow], *, refused: str | None = None
     ) -> IntakeResult:
-        """The work itself, in the caller's transaction; a preview rolls it back.
+        return await self._db.run(lambda conn: self._book(self._booking(conn), batch, refused), step=step)
 
-        With `refused` the rows are not distributed but kept for review with that reason.
-        """
+    async def _book(self, books: Booking, batch: Sequence[SourceRow], refused: str | None) -> IntakeResult:
+        """The work itself. With `refused` the rows are not distributed but kept for review with that reason."""
         latest = {(row.source, row.external_id): row for row in batch}.values()
-        pools = await pools_of_machines(conn, latest)
+        pools = await books.pools_of_machines(latest)
         by_pool: dict[int, list[SourceRow]] = defaultdict(list)
         for row in latest:
             by_pool[pools[row.device_id].pool_id].append(row)
         result = IntakeResult()
         for _, pool_rows in sorted(by_pool.items()):
             pool = pools[pool_rows[0].device_id]
-            result.extend(await self._book_pool(conn, pool, pool_rows, refused))
+            result.extend(await self._book_pool(books, pool, pool_rows, refused))
         return result
 
     async def _book_pool(
-        self, conn: AsyncConnection, pool: Pool, pool_rows: list[SourceRow], refused: str | None
+        self, books: Booking, pool: Pool, pool_rows: list[SourceRow], refused: str | None
     ) -> IntakeResult:
-        await lock_pool(conn, pool.pool_id)
-        known = await mirror.known(conn, pool_rows)
+        await books.lock_pool(pool.pool_id)
+        known = await books.known(pool_rows)
         result = IntakeResult()
         to_share: list[tuple[Mirrored, Split, int]] = []
         for row in sorted(pool_rows, key=lambda r: (r.dispensed_at or r.created, r.external_id)):
@@ -136,12 +141,12 @@ class Intake:
             if parts is not None:
                 to_share.append((mirrored, *parts))
         if result.duplicates:
-            await mirror.count_duplicates(conn, pool_rows[0].source, result.duplicates)
+            await books.count_duplicates(pool_rows[0].source, result.duplicates)
         if result.changed:
-            written = await mirror.write(conn, pool, result.changed)
-            result.distributed = await self._distribute(conn, pool, to_share, written)
+            written = await books.write(pool, result.changed)
+            result.distributed = await self._distribute(books, pool, to_share, written)
             events = [mirror.event(written[m.row.external_id].cash_out_id, m) for m in result.changed]
-            await mirror.write_log(conn, [*events, *(d.event for d in result.distributed)])
+            await books.write_log([*events, *(d.event for d in result.distributed)])
         return result
 
     def _decide(
@@ -168,7 +173,7 @@ class Intake:
 
     async def _distribute(
         self,
-        conn: AsyncConnection,
+        books: Booking,
         pool: Pool,
         to_share: list[tuple[Mirrored, Split, int]],
         written: Mapping[str, Written],
@@ -176,7 +181,7 @@ class Intake:
         """Shares one after the other, each among what the ones before have left."""
         if not to_share:
             return []
-        balances = await flow_balances(conn, pool.pool_id)
+        balances = await books.flow_balances(pool.pool_id)
         booked: list[Distributed] = []
         for mirrored, parts, fiat_minor in to_share:
             allocation = allocate_flow(parts.principal_sats, parts.charge_minor, balances)
@@ -188,23 +193,8 @@ class Intake:
             booked.append(
                 Distributed(mirrored.row, at.cash_out_id, at.happened_at, pool, parts, fiat_minor, allocation)
             )
-        await distributions.write(
-            conn, booked, method=self._config.split_method, charge=self._config.charge, actor=ACTOR
-        )
+        await books.distribute(booked, method=self._config.split_method, charge=self._config.charge, actor=ACTOR)
         return booked
-
-
-async def flow_balances(conn: AsyncConnection, pool_id: int) -> dict[int, int]:
-    """What the active Flow Mode clients still have in, in minor units by client id. Hold the pool's lock."""
-    found = await rows(
-        conn,
-        """SELECT a.client_id, -a.balance AS minor
-             FROM account a JOIN client c ON c.id = a.client_id
-            WHERE a.pool_id = :pool AND a.purpose = 'client-fiat' AND a.balance < 0
-              AND c.mode = 'flow' AND c.status = 'active'""",
-        pool=pool_id,
-    )
-    return {r.client_id: r.minor for r in found}
 
 
 def _raise_if_ours(error: Exception) -> None:
