@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import random
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+import httpx
 import pytest
 
 from dca_daemon.demo.lnbits_admin import LnbitsAdmin, WalletKeys
@@ -26,6 +28,7 @@ from dca_daemon.payouts.wallet import (
     RecordStatus,
     Wallet,
 )
+from tests.lnbits_double import LnbitsDouble
 
 SOURCE_SATS = 50_000
 DAY_SECONDS = 86_400
@@ -35,7 +38,9 @@ UNKNOWN_HASH = "ab" * 32
 class Bench(Protocol):
     """A wallet under test with SOURCE_SATS in its source, and what surrounds it."""
 
-    wallet: Wallet
+    wallet: LnbitsWallet
+    client: httpx.AsyncClient  # to the same LNbits, without a key
+    source_key: str
 
     def new_receiver(self, *, with_wallet_id: bool = True) -> Destination:
         """An empty wallet to pay to."""
@@ -49,6 +54,12 @@ class Bench(Protocol):
     def admin_key_of(self, destination: Destination) -> str:
         """The key that an operator may take for the invoice key."""
 
+    async def outlast(self, invoice: Invoice) -> None:
+        """Time goes by until it has expired."""
+
+    async def mark_failed(self, invoice: Invoice) -> None:
+        """LNbits finds that this invoice has expired."""
+
 
 class LnbitsBench:
     """The real LNbits."""
@@ -59,7 +70,9 @@ class LnbitsBench:
         source = lnbits.create_wallet("source")
         lnbits.top_up(source.id, SOURCE_SATS)
         config = LnbitsConfig(url=lnbits.url, admin_key=source.adminkey, requests_per_minute=0)
-        self.wallet: Wallet = LnbitsWallet(config)
+        self.wallet = LnbitsWallet(config)
+        self.client = httpx.AsyncClient(base_url=lnbits.url, trust_env=False, timeout=30)
+        self.source_key = source.adminkey
         self._source = source
 
     def source_as_receiver(self) -> Destination:
@@ -80,9 +93,54 @@ class LnbitsBench:
     def admin_key_of(self, destination: Destination) -> str:
         return self._keys[destination.invoice_key or ""].adminkey
 
+    async def outlast(self, invoice: Invoice) -> None:
+        # Within the second in which it runs out LNbits does not find it expired yet.
+        await asyncio.sleep((invoice.expires_at - datetime.now(UTC)).total_seconds() + 1.1)
+
+    async def mark_failed(self, invoice: Invoice) -> None:
+        # The one reading that changes something: why we never use it (docs/lnbits.md).
+        await self.client.get(f"/api/v1/payments/{invoice.payment_hash}")
+
+
+class DoubleBench:
+    """The scripted double, while it is honest."""
+
+    def __init__(self) -> None:
+        self._ahead = timedelta(0)
+        self._double = LnbitsDouble(random.Random(1), lambda: datetime.now(UTC) + self._ahead)
+        self._keys: dict[str, WalletKeys] = {}
+        self._source = self._double.create_wallet("source")
+        self._double.top_up(self._source.id, SOURCE_SATS)
+        self.source_key = self._source.adminkey
+        config = LnbitsConfig(url="http://double.test", admin_key=self.source_key, requests_per_minute=0)
+        self.wallet = LnbitsWallet(config, transport=self._double.transport())
+        self.client = httpx.AsyncClient(base_url=config.url, transport=self._double.transport())
+
+    def source_as_receiver(self) -> Destination:
+        return Destination(DestinationKind.LNBITS, wallet_id=self._source.id, invoice_key=self._source.inkey)
+
+    def new_receiver(self, *, with_wallet_id: bool = True) -> Destination:
+        keys = self._double.create_wallet("Ana")
+        self._keys[keys.inkey] = keys
+        wallet_id = keys.id if with_wallet_id else None
+        return Destination(DestinationKind.LNBITS, wallet_id=wallet_id, invoice_key=keys.inkey)
+
+    def delete_receiver(self, destination: Destination) -> None:
+        self._double.delete_wallet(self._keys[destination.invoice_key or ""])
+
+    def admin_key_of(self, destination: Destination) -> str:
+        return self._keys[destination.invoice_key or ""].adminkey
+
+    async def outlast(self, invoice: Invoice) -> None:
+        self._ahead = invoice.expires_at - datetime.now(UTC)
+
+    async def mark_failed(self, invoice: Invoice) -> None:
+        self._double.mark_failed(invoice.payment_hash)
+
 
 BENCHES: dict[str, Callable[[pytest.FixtureRequest], Bench]] = {
     "lnbits": lambda request: LnbitsBench(request.getfixturevalue("lnbits")),
+    "double": lambda request: DoubleBench(),
 }
 
 
@@ -91,16 +149,21 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     made = BENCHES[request.param](request)
     yield made
     await made.wallet.close()
+    await made.client.aclose()
 
 
 async def invoice_for(
-    wallet: Wallet, destination: Destination, sats: int = 1_234, payout_id: str = "payout-1"
+    wallet: Wallet,
+    destination: Destination,
+    sats: int = 1_234,
+    payout_id: str = "payout-1",
+    expiry_seconds: int = DAY_SECONDS,
 ) -> Invoice:
     return await wallet.create_invoice(
         destination,
         amount_sats=sats,
         memo="1,234 sats for 10.00 GTQ",
-        expiry_seconds=DAY_SECONDS,
+        expiry_seconds=expiry_seconds,
         payout_id=payout_id,
         extra={"records": [1, 2]},
     )
@@ -270,6 +333,158 @@ async def test_a_long_memo_and_odd_characters_are_cut_to_what_an_invoice_holds(b
 async def test_a_payout_id_that_would_not_be_kept_is_not_sent(bench: Bench, payout_id: str) -> None:
     with pytest.raises(ValueError, match="payout id"):
         await invoice_for(bench.wallet, bench.new_receiver(), payout_id=payout_id)
+
+
+async def test_an_expired_invoice_that_is_still_pending_is_paid(bench: Bench) -> None:
+    receiver = bench.new_receiver()
+    invoice = await invoice_for(bench.wallet, receiver, expiry_seconds=1)
+    await bench.outlast(invoice)
+    answer = await bench.wallet.pay(invoice.bolt11, payout_id="p", extra={})
+    assert answer.hint is PayHint.ACCEPTED
+    assert await bench.wallet.balance_msat() == (SOURCE_SATS - 1_234) * 1_000
+
+
+async def test_an_invoice_that_was_marked_failed_is_not_paid(bench: Bench) -> None:
+    """The answer is 201 and shows the receiver's own record."""
+    receiver = bench.new_receiver()
+    invoice = await invoice_for(bench.wallet, receiver, expiry_seconds=1)
+    await bench.outlast(invoice)
+    await bench.mark_failed(invoice)
+    for _ in range(2):
+        answer = await bench.wallet.pay(invoice.bolt11, payout_id="p", extra={})
+        assert (answer.hint, answer.http_status) == (PayHint.REFUSED, 201)
+    assert await bench.wallet.sent(invoice.payment_hash) is None
+    record = await bench.wallet.received(receiver, invoice.payment_hash)
+    assert record is not None
+    assert record.status is RecordStatus.FAILED
+    assert await bench.wallet.balance_msat() == SOURCE_SATS * 1_000
+
+
+async def test_payments_are_found_again_by_their_tag(bench: Bench) -> None:
+    receiver, began = bench.new_receiver(), datetime.now(UTC)
+    hashes = []
+    for number in range(3):
+        invoice = await invoice_for(bench.wallet, receiver, sats=1, payout_id=f"p{number}")
+        await bench.wallet.pay(invoice.bolt11, payout_id=f"p{number}", extra={})
+        hashes.append(invoice.payment_hash)
+    for destination in (None, receiver):
+        found = [one async for one in bench.wallet.payments_tagged(began, destination=destination)]
+        assert [one.payment_hash for one in found] == hashes
+        assert [one.external_id for one in found] == ["p0", "p1", "p2"]
+    later = began + timedelta(minutes=1)
+    assert [one async for one in bench.wallet.payments_tagged(later)] == []
+
+
+LISTS = [
+    ("payment_hash={0}", [0]),
+    ("payment_hash[in]={0},{2}", [0, 2]),
+    ("payment_hash[in]={0},{2}&tag=aio-dca", [0, 2]),
+    ("payment_hash[ex]={0}&tag=aio-dca", [1, 2]),
+    ("external_id=p1", [1]),
+    ("external_id[like]=p", [0, 1, 2]),
+    ("tag=another", []),
+    ("tag=aio-dca&status=success", [0, 1, 2]),
+    ("tag=aio-dca&status=failed", []),
+    ("amount[lt]=-1500", [1, 2]),
+    ("tag=aio-dca&limit=2", [0, 1]),
+    ("tag=aio-dca&limit=0", [0, 1, 2]),
+    ("tag=aio-dca&limit=2&offset=2", [2]),
+    ("tag=aio-dca&amount=nonsense&nonsense=1&tag[nonsense]=1", [0, 1, 2]),
+]
+
+
+async def test_a_list_is_filtered_sorted_and_paged_and_ignores_what_it_does_not_know(bench: Bench) -> None:
+    receiver = bench.new_receiver()
+    hashes = []
+    for number in range(3):
+        invoice = await invoice_for(bench.wallet, receiver, sats=number + 1, payout_id=f"p{number}")
+        await bench.wallet.pay(invoice.bolt11, payout_id=f"p{number}", extra={})
+        hashes.append(invoice.payment_hash)
+    for query, wanted in LISTS:
+        for direction in ("asc", "desc"):
+            if "limit=2" in query and direction == "desc":
+                continue
+            answer = await bench.client.get(
+                f"/api/v1/payments/paginated?{query.format(*hashes)}&sortby=time&direction={direction}",
+                headers={"X-Api-Key": bench.source_key},
+            )
+            found = [row["payment_hash"] for row in answer.json()["data"]]
+            expected = [hashes[number] for number in wanted]
+            assert found == (expected if direction == "asc" else expected[::-1]), query
+            if "limit=2" not in query:
+                assert answer.json()["total"] == len(wanted), query
+
+
+COLUMNS = {
+    *("checking_id", "payment_hash", "wallet_id", "amount", "fee", "bolt11", "payment_request", "fiat_provider"),
+    *("status", "memo", "expiry", "webhook", "webhook_status", "preimage", "tag", "extension", "time"),
+    *("created_at", "updated_at", "labels", "extra", "external_id"),
+}
+
+
+async def test_rows_and_answers_have_the_same_columns(bench: Bench) -> None:
+    receiver = bench.new_receiver()
+    invoice = await invoice_for(bench.wallet, receiver)
+    paid = await bench.client.post(
+        "/api/v1/payments",
+        json={"out": True, "bolt11": invoice.bolt11, "extra": {"tag": "x"}},
+        headers={"X-Api-Key": bench.source_key},
+    )
+    listed = await bench.client.get(
+        f"/api/v1/payments/paginated?payment_hash={invoice.payment_hash}",
+        headers={"X-Api-Key": receiver.invoice_key or ""},
+    )
+    (row,) = listed.json()["data"]
+    for shown, checking_id in ((paid.json(), f"internal_{invoice.payment_hash}"), (row, invoice.payment_hash)):
+        assert set(shown) == COLUMNS
+        assert shown["checking_id"] == checking_id
+        assert shown["memo"] == "1,234 sats for 10.00 GTQ"
+    assert (paid.json()["tag"], row["tag"]) == ("x", TAG), "each side has its own"
+
+
+async def test_what_is_refused_is_refused_with_the_same_status_and_words(bench: Bench) -> None:
+    """The case table of docs/lnbits.md, as it comes over HTTP."""
+    receiver, gone = bench.new_receiver(), bench.new_receiver()
+    inkey, source = receiver.invoice_key or "", bench.source_key
+    invoice = (await invoice_for(bench.wallet, receiver)).bolt11
+    too_much = (await invoice_for(bench.wallet, receiver, sats=SOURCE_SATS + 1)).bolt11
+    orphan = await invoice_for(bench.wallet, gone)
+    bench.delete_receiver(gone)
+
+    async def post(key: str | None, **body: object) -> tuple[int, str, str | None]:
+        headers = {} if key is None else {"X-Api-Key": key}
+        answer = await bench.client.post("/api/v1/payments", json=body, headers=headers)
+        said = answer.json()
+        return answer.status_code, str(said.get("detail", ""))[:30], said.get("status")
+
+    assert await post(None, out=True, bolt11=invoice) == (401, "No Api Key provided.", None)
+    assert await post("0" * 32, out=True, bolt11=invoice) == (404, "Wallet not found.", None)
+    assert await post(gone.invoice_key, out=False, amount=1) == (404, "Wallet not found.", None)
+    assert await post(inkey, out=True, bolt11=invoice) == (403, "Invoice (or Admin) key require", None)
+    assert await post(inkey, amount=1) == (403, "Invoice (or Admin) key require", None), "out is the default"
+    assert await post(source, out=True) == (400, "Missing BOLT11 invoice", None)
+    assert await post(source, out=True, bolt11="lnbc1x") == (520, "Bolt11 decoding failed.", "failed")
+    assert await post(source, out=True, bolt11=too_much) == (520, "Insufficient balance.", "failed")
+    assert (await post(source, out=True, bolt11=invoice))[::2] == (201, "success")
+    assert await post(source, out=True, bolt11=invoice) == (520, "Internal invoice already paid.", "failed")
+    assert await post(source, out=True, bolt11=orphan.bolt11) == (
+        520,
+        "Could not fetch wallet '" + (gone.wallet_id or "")[:6],
+        "failed",
+    )
+    assert await post(source, out=True, bolt11=orphan.bolt11) == (520, "Internal invoice already paid.", "failed")
+    assert await post(inkey, out=False, amount=0) == (520, "Amountless invoices not suppor", "failed")
+    assert await post(inkey, out=False, amount=10_000_001) == (520, "Invoice amount 10000001 sats i", "failed")
+    assert (await post(inkey, out=False, amount=1, memo="m" * 641))[0] == 400
+    assert (await post(inkey, out=False, amount=1, external_id="two words"))[0] == 400
+    assert (await post(inkey, out=False, amount=1, memo="m" * 640))[0] == 400, "more than an invoice can hold"
+    assert (await post(inkey, out=False, amount=1, memo="m" * 639, external_id="x" * 256))[0] == 201
+    nowhere = await bench.client.get("/api/v1/nowhere")
+    assert (nowhere.status_code, nowhere.json()) == (404, {"detail": "Not Found"})
+    for query in ("limit=x", "sortby=nonsense", "sortby=time&direction=up"):
+        wrong = await bench.client.get(f"/api/v1/payments/paginated?{query}", headers={"X-Api-Key": source})
+        assert wrong.status_code == 400, query
+    assert (await post(inkey, out=False))[0] == 500, "the last one, since LNbits then closes the connection"
 
 
 async def test_keys_are_never_shown(bench: Bench) -> None:
