@@ -87,7 +87,8 @@ class LnbitsHttp:
         self._pacer = pacer
         timeout = httpx.Timeout(read_timeout_seconds, connect=connect_timeout_seconds)
 
-        context = httpx.create_ssl_context()  # honours SSL_CERT_FILE, for an LNbits with a certificate of its own
+        # Honours SSL_CERT_FILE, for an LNbits with a certificate of its own; a transport brings its own, or none.
+        context = httpx.create_ssl_context() if transport is None else True
 
         def client(keepalive: int) -> httpx.AsyncClient:
             return httpx.AsyncClient(
