@@ -6,13 +6,14 @@ UV     := $(BIN)/uv
 LNBITS := .cache/lnbits/.ready
 ARGS   ?=
 
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench simulate lock clean
 
 help:
 	@echo 'make demo    the whole thing, live, on this machine (ARGS="--once --json" for scripts)'
 	@echo 'make test    all tests, on a real PostgreSQL and a real LNbits'
 	@echo 'make check   lint, format, types, direction of dependencies'
 	@echo 'make bench   measures what it must reach; writes build/bench.jsonl'
+	@echo 'make simulate  ten thousand simulated worlds of faults (SEED=7: one of them, with what happened)'
 	@echo 'make format  formats the code'
 	@echo 'make lock    renews the lock files'
 
@@ -49,6 +50,9 @@ format: $(VENV)/.ready
 bench: $(VENV)/.ready $(LNBITS)
 	@mkdir -p build
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+simulate: $(VENV)/.ready
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lock: $(VENV)/.ready
 	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \

@@ -52,7 +52,7 @@ class _Time:
 class SimulatedLoop(BaseEventLoop):
     """Timers and tasks only: no sockets, threads or processes."""
 
-    def __init__(self, max_turns: int = 2_000_000) -> None:
+    def __init__(self, max_turns: int = 200_000) -> None:
         super().__init__()
         self.now_seconds = 0.0
         self._selector = _Time(self, max_turns)
