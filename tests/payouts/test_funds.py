@@ -25,7 +25,20 @@ async def test_before_it_says_no_it_asks() -> None:
     assert not await funds.take(1001)
     assert wallet.reads == 2
     wallet.balance = 5_000_000  # the operator has topped it up
+    funds.forget()
     assert await funds.take(4000)
+
+
+async def test_payouts_that_wait_for_money_together_ask_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("dca_daemon.payouts.funds.now_seconds", lambda: now)
+    wallet = StubWallet(balance_msat=1_000_000)
+    funds = SourceFunds(wallet, reserve_sats=0)
+    assert not any([await funds.covers(2000) for _ in range(50)])
+    assert wallet.reads == 1
+    wallet.balance, now = 5_000_000, now + 2
+    assert all([await funds.covers(2000) for _ in range(50)])
+    assert wallet.reads == 2
 
 
 async def test_the_reserve_is_never_taken() -> None:

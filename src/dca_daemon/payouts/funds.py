@@ -12,6 +12,7 @@ from dca_daemon.payouts.wallet import Wallet
 log = structlog.get_logger()
 
 _FRESH_SECONDS = 10.0
+_ASKED_SECONDS = 1.0  # many payouts that wait for money ask at the same time: one reading answers them all
 
 
 class SourceFunds:
@@ -22,6 +23,7 @@ class SourceFunds:
         self._reserve_msat = reserve_sats * MSATS_PER_SAT
         self._balance_msat = 0
         self._read_at = float("-inf")
+        self._taken = False  # since it was read
         self._short = False
         self.missing_sats = 0
 
@@ -35,13 +37,15 @@ class SourceFunds:
         async with around_call("wallet.balance"):
             self._balance_msat = await self._wallet.balance_msat()
         self._read_at = now_seconds()
+        self._taken = False
         return self._balance_msat
 
     async def covers(self, amount_sats: int) -> bool:
-        """Whether there is enough for this amount. Before it says no, it asks."""
+        """Whether there is enough for this amount. Before it says no, it asks, unless it has just asked."""
         amount_msat = amount_sats * MSATS_PER_SAT
-        stale = now_seconds() - self._read_at > _FRESH_SECONDS
-        if stale or self._balance_msat - self._reserve_msat < amount_msat:
+        age_seconds = now_seconds() - self._read_at
+        enough = self._balance_msat - self._reserve_msat >= amount_msat
+        if age_seconds > _FRESH_SECONDS or (not enough and (self._taken or age_seconds > _ASKED_SECONDS)):
             await self.refresh()
         return self._balance_msat - self._reserve_msat >= amount_msat
 
@@ -50,6 +54,7 @@ class SourceFunds:
         if not await self.covers(amount_sats):
             return False
         self._balance_msat -= amount_sats * MSATS_PER_SAT
+        self._taken = True
         return True
 
     def forget(self) -> None:
