@@ -88,6 +88,10 @@ def rows(*found: Mapping[str, object], total: int | None = None) -> httpx.Respon
     return answer(200, {"data": list(found), "total": len(found) if total is None else total})
 
 
+async def no_sleep(_seconds: float) -> None:
+    """Time passes by the clock that a test hands out."""
+
+
 async def pay(wallet: LnbitsWallet) -> Any:
     return await wallet.pay(INVOICE, payout_id="payout-1", extra={})
 
@@ -371,6 +375,40 @@ async def test_looking_up_is_repeated_until_it_is_answered() -> None:
 async def test_a_list_that_is_not_what_was_asked_for_proves_nothing(response: httpx.Response) -> None:
     with pytest.raises(WalletReplyError):
         await Script(response).wallet().sent(HASH)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        rows(row(), row(payment_hash="cd" * 32)),
+        rows(row(), total=2),
+        rows(row(wallet_id="another")),
+        answer(200, [row()]),
+    ],
+)
+async def test_of_many_hashes_nothing_is_believed_that_was_not_asked_for(response: httpx.Response) -> None:
+    with pytest.raises(WalletReplyError):
+        await Script(response).wallet().records_by_hash([HASH])
+
+
+async def test_reading_lists_waits_out_a_rate_limit() -> None:
+    answers = iter([httpx.Response(429, headers={"Retry-After": "0"}, json={"error": "slow"}), rows(row())])
+    script = Script(lambda _request: next(answers))
+    wallet = LnbitsWallet(
+        LnbitsConfig(url="http://lnbits.test", admin_key=ADMIN_KEY, records_wallet_id="source"),
+        transport=httpx.MockTransport(script),
+        pacer=Pacer(0, sleep=no_sleep, clock=iter(range(1_000_000)).__next__),
+        retry_wait_seconds=0,
+    )
+    assert list(await wallet.records_by_hash([HASH])) == [HASH]
+    assert len(script.requests) == 2
+
+
+async def test_the_invoice_is_read_from_a_record_under_either_name() -> None:
+    for name in ("bolt11", "payment_request"):
+        found = await Script(rows(row(**{name: INVOICE}))).wallet().records_by_hash([HASH])
+        assert found[HASH].bolt11 == INVOICE
+    assert (await Script(rows(row())).wallet().records_by_hash([HASH]))[HASH].bolt11 is None
 
 
 async def test_an_incoming_record_is_no_proof_that_the_source_paid() -> None:

@@ -6,16 +6,17 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dca_daemon.demo.lnbits_admin import LnbitsAdmin
 from dca_daemon.domain.errors import WalletReplyError
-from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
+from dca_daemon.payouts.lnbits import LIST, LnbitsConfig, LnbitsWallet
 from dca_daemon.payouts.lnbits_http import Reply
-from dca_daemon.payouts.lnbits_search import tagged_records
-from dca_daemon.payouts.wallet import TAG, Destination, DestinationKind, WalletRecord
+from dca_daemon.payouts.lnbits_search import HASHES_MAX, tagged_records
+from dca_daemon.payouts.wallet import TAG, Destination, DestinationKind, RecordStatus, WalletRecord
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -79,6 +80,46 @@ async def test_a_list_that_ignores_what_was_asked_is_not_believed(ignored: str) 
     rows = [row(number, 30 - number, tag=TAG if number % 3 else "another") for number in range(20)]
     with pytest.raises(WalletReplyError):
         await search(Listing(rows, ignored), since=START + timedelta(seconds=20))
+
+
+async def test_many_hashes_are_looked_up_with_one_request(lnbits: LnbitsAdmin) -> None:
+    source, ana = lnbits.create_wallet("source"), lnbits.create_wallet("Ana")
+    lnbits.top_up(source.id, 1_000)
+    wallet = LnbitsWallet(LnbitsConfig(url=lnbits.url, admin_key=source.adminkey))
+    receiver = Destination(DestinationKind.LNBITS, wallet_id=ana.id, invoice_key=ana.inkey)
+    itself = Destination(DestinationKind.LNBITS, wallet_id=source.id, invoice_key=source.inkey)
+    invoices = [
+        await wallet.create_invoice(
+            to, amount_sats=5, memo="", expiry_seconds=600, payout_id=f"p{number}", extra={"installation": "x"}
+        )
+        for number, to in enumerate([receiver, receiver, receiver, itself])
+    ]
+    paid = [invoices[0], invoices[2], invoices[3]]
+    for invoice in paid:
+        await wallet.pay(invoice.bolt11, payout_id="p", extra={})
+    hashes = [invoice.payment_hash for invoice in invoices]
+    unknown = [f"{number:064x}" for number in range(HASHES_MAX - len(hashes))]
+
+    sent = await wallet.records_by_hash([*unknown, *hashes])
+    assert sent.keys() == {invoice.payment_hash for invoice in paid}
+    assert {record.amount_msat for record in sent.values()} == {-5_000}
+    assert [sent[invoice.payment_hash].bolt11 for invoice in paid] == [invoice.bolt11 for invoice in paid]
+    received = await wallet.records_by_hash([*unknown, *hashes], receiver)
+    assert {h: record.status for h, record in received.items()} == {
+        hashes[0]: RecordStatus.SUCCESS,
+        hashes[1]: RecordStatus.PENDING,
+        hashes[2]: RecordStatus.SUCCESS,
+    }
+    assert {record.amount_msat for record in received.values()} == {5_000}
+    assert await wallet.records_by_hash([]) == {}
+    with pytest.raises(ValueError, match="101 payment hashes"):
+        await wallet.records_by_hash([*unknown, *hashes, "f" * 64])
+    await wallet.close()
+
+
+def test_the_address_of_a_look_up_passes_through_proxies() -> None:
+    params = {"payment_hash[in]": ",".join(["f" * 64] * HASHES_MAX), "limit": "1000"}
+    assert len(str(httpx.Request("GET", "https://lnbits.example.com/path" + LIST, params=params).url)) < 7_500
 
 
 async def test_the_real_lnbits_is_searched_page_by_page(

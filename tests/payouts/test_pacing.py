@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dca_daemon.payouts.pacing import MAX_PAUSE_SECONDS, WINDOW_SECONDS, Pacer
+from dca_daemon.payouts.pacing import MAX_PAUSE_SECONDS, WINDOW_SECONDS, Pacer, SlowerPacer
 
 PATH = "/api/v1/payments"
 
@@ -132,3 +132,27 @@ async def test_waiters_are_served_in_order_and_may_give_up() -> None:
     assert served == ["first", "third"]
     assert second.cancelled() or second.cancelling()
     await asyncio.gather(second, return_exceptions=True)
+
+
+async def test_a_slower_pace_within_another_leaves_the_most_of_it_free() -> None:
+    outer, clock = paced(10)
+    slower = SlowerPacer(3, outer)
+    for _ in range(3):
+        await slower.wait_turn(PATH)
+    for _ in range(7):
+        await outer.wait_turn(PATH)
+    assert clock.now == 1_000.0, "seven of ten are left to the other"
+    await slower.wait_turn(PATH)
+    assert clock.now >= 1_000.0 + WINDOW_SECONDS
+    outer, clock = paced(3)
+    slower = SlowerPacer(5, outer)
+    for _ in range(4):
+        await slower.wait_turn(PATH)
+    assert clock.now >= 1_000.0 + WINDOW_SECONDS, "both together keep to the outer pace"
+
+
+async def test_a_refusal_of_the_slower_one_makes_everybody_wait() -> None:
+    outer, clock = paced(0)
+    SlowerPacer(3, outer).refused(PATH, 7)
+    await outer.wait_turn(PATH)
+    assert clock.now == 1_007.0

@@ -7,7 +7,7 @@ and says what is proven; only reading is repeated.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -15,6 +15,7 @@ import httpx
 
 from dca_daemon.domain.errors import (
     InputError,
+    WalletRateLimitedError,
     WalletRefusedError,
     WalletReplyError,
     WalletUnknownError,
@@ -24,7 +25,7 @@ from dca_daemon.domain.money import MSATS_PER_SAT
 from dca_daemon.payouts import lnbits_replies
 from dca_daemon.payouts.bolt11 import checked_invoice, decode
 from dca_daemon.payouts.lnbits_http import LnbitsHttp, Reply, repeated
-from dca_daemon.payouts.lnbits_search import tagged_records
+from dca_daemon.payouts.lnbits_search import records_by_hash, tagged_records
 from dca_daemon.payouts.lnurl import LnurlConfig, LnurlResolver
 from dca_daemon.payouts.pacing import Pacer
 from dca_daemon.payouts.wallet import (
@@ -73,7 +74,7 @@ class LnbitsProbe:
 
 
 class LnbitsWallet:
-    """Implements `wallet.Wallet`; see there for the errors."""
+    """Implements `wallet.Wallet` and `wallet.PaymentBook`; see there for the errors."""
 
     def __init__(
         self,
@@ -215,12 +216,29 @@ class LnbitsWallet:
         self, since: datetime, *, tag: str = TAG, destination: Destination | None = None
     ) -> AsyncIterator[WalletRecord]:
         """Every payment of ours since then, oldest first: the source's, or that receiver's."""
+        return tagged_records(self._lister(destination), since=since, tag=tag)
+
+    async def records_by_hash(
+        self, hashes: Sequence[str], destination: Destination | None = None
+    ) -> dict[str, WalletRecord]:
+        """The source's outgoing records of these payments, or that receiver's incoming ones."""
+        wallet_id = await self._source_id() if destination is None else destination.wallet_id
+        return await records_by_hash(
+            self._lister(destination), hashes, wallet_id=wallet_id, outgoing=destination is None
+        )
+
+    def _lister(self, destination: Destination | None) -> Callable[[Mapping[str, str]], Awaitable[Reply]]:
+        """Reads LNbits' list of the source's payments, or of a receiver's. A rate limit is waited out."""
         key = self._config.admin_key if destination is None else _invoice_key(destination)
 
         async def page(params: Mapping[str, str]) -> Reply:
-            return await self._read(LIST, key, params)
+            return await repeated(
+                lambda: self._http.get(LIST, key=key, params=params),
+                only=(WalletUnreachableError, WalletUnknownError, WalletRateLimitedError),
+                wait_seconds=self._retry_wait_seconds,
+            )
 
-        return tagged_records(page, since=since, tag=tag)
+        return page
 
     async def close(self) -> None:
         """Closes connections."""

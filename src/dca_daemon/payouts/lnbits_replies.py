@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 
 from dca_daemon.domain.errors import WalletReplyError, WalletUnknownError
@@ -75,6 +75,7 @@ def record(row: Mapping[str, object]) -> WalletRecord:
     extra = extra if isinstance(extra, dict) else {}
     tag = row.get("tag") or extra.get("tag")
     external_id = row.get("external_id")
+    bolt11 = row.get("bolt11") or row.get("payment_request")
     return WalletRecord(
         payment_hash=text_of(row, "payment_hash"),
         wallet_id=text_of(row, "wallet_id"),
@@ -86,6 +87,7 @@ def record(row: Mapping[str, object]) -> WalletRecord:
         tag=tag if isinstance(tag, str) else None,
         time=time_of(row.get("time")),
         extra=extra,
+        bolt11=bolt11 if isinstance(bolt11, str) else None,
     )
 
 
@@ -96,21 +98,38 @@ def record_of_hash(
     wallet_id: str | None,
     outgoing: bool,
 ) -> WalletRecord | None:
-    """The record that was asked for, after each row was checked: filters that LNbits does not know it drops.
+    """The record that was asked for, after each row was checked."""
+    asked = {payment_hash}
+    return records_by_hash(found, asked=asked, wallet_id=wallet_id, outgoing=outgoing).get(payment_hash)
+
+
+def records_by_hash(
+    found: tuple[list[Mapping[str, object]], int],
+    *,
+    asked: Set[str],
+    wallet_id: str | None,
+    outgoing: bool,
+) -> dict[str, WalletRecord]:
+    """The records that were asked for, after each row was checked: filters that LNbits does not know it drops.
 
     One hash has two records in one wallet when it pays itself, one of each sign.
     """
     found_rows, total = found
     records = [record(row) for row in found_rows]
     if total > len(records):
-        raise WalletReplyError(f"LNbits shows {len(records)} of {total} payments of one hash: filter ignored?")
-    if any(one.payment_hash != payment_hash for one in records):
+        raise WalletReplyError(f"LNbits shows {len(records)} of {total} payments asked for: filter ignored?")
+    if any(one.payment_hash not in asked for one in records):
         raise WalletReplyError("LNbits' list holds payments that were not asked for: filter ignored")
     wallets = {one.wallet_id for one in records} | ({wallet_id} if wallet_id is not None else set())
     if len(wallets) > 1:
         raise WalletReplyError(f"LNbits' list holds payments of another wallet: {sorted(wallets)}")
-    wanted = [one for one in records if (one.amount_msat < 0) == outgoing and one.amount_msat != 0]
-    return max(wanted, key=lambda one: _WEIGHT[one.status], default=None)
+    best: dict[str, WalletRecord] = {}
+    for one in records:
+        if (one.amount_msat < 0) == outgoing and one.amount_msat != 0:
+            known = best.get(one.payment_hash)
+            if known is None or _WEIGHT[one.status] > _WEIGHT[known.status]:
+                best[one.payment_hash] = one
+    return best
 
 
 def mapping(value: object) -> Mapping[str, object]:

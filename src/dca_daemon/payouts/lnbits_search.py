@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from dca_daemon.domain.errors import WalletReplyError
@@ -11,6 +11,7 @@ from dca_daemon.payouts.lnbits_http import Reply
 from dca_daemon.payouts.wallet import WalletRecord
 
 PAGE_ROWS = 500
+HASHES_MAX = 100  # in one request: its line stays below the 8 kB that proxies such as nginx allow
 
 _Key = tuple[str, bool]  # payment hash, outgoing
 
@@ -45,6 +46,24 @@ async def tagged_records(
         carried = seen if last == start else set()
         seen = carried | {_key(record) for record in page if _second(record) == last}
         start = last
+
+
+async def records_by_hash(
+    fetch: Callable[[Mapping[str, str]], Awaitable[Reply]],
+    hashes: Sequence[str],
+    *,
+    wallet_id: str | None,
+    outgoing: bool,
+) -> dict[str, WalletRecord]:
+    """The records of these hashes, with one request. Raises `WalletReplyError` for rows not asked for."""
+    if len(hashes) > HASHES_MAX:
+        raise ValueError(f"{len(hashes)} payment hashes at once")
+    if not hashes:
+        return {}
+    # A wallet that pays itself has two records of one hash.
+    reply = await fetch({"payment_hash[in]": ",".join(hashes), "limit": str(5 * HASHES_MAX)})
+    found = lnbits_replies.rows(reply, "show payments")
+    return lnbits_replies.records_by_hash(found, asked=set(hashes), wallet_id=wallet_id, outgoing=outgoing)
 
 
 async def _page(

@@ -79,3 +79,20 @@ class Pacer:
     def _forget_old(self, state: _Path, now: float) -> None:
         while state.sent_at and state.sent_at[0] + WINDOW_SECONDS + MARGIN_SECONDS <= now:
             state.sent_at.popleft()
+
+
+class SlowerPacer(Pacer):
+    """A slower pace within another's: what is sent here counts there too, and leaves the most of it free."""
+
+    def __init__(self, requests_per_minute: int, within: Pacer) -> None:
+        super().__init__(requests_per_minute, clock=within._clock, sleep=within._sleep)
+        self._within = within
+
+    async def wait_turn(self, path: str) -> None:
+        """Returns when a request may be sent at both paces, and counts it in both."""
+        await super().wait_turn(path)
+        await self._within.wait_turn(path)
+
+    def refused(self, path: str, retry_after_seconds: float | None) -> float:
+        """A 429 came back: everybody on that path waits."""
+        return self._within.refused(path, retry_after_seconds)

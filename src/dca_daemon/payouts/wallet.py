@@ -5,7 +5,7 @@ Every adapter passes the same contract tests (tests/payouts/test_wallet_contract
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -74,6 +74,7 @@ class WalletRecord:
     tag: str | None
     time: datetime | None
     extra: Mapping[str, object] = field(default_factory=dict)
+    bolt11: str | None = None
 
 
 class PayHint(StrEnum):
@@ -132,3 +133,20 @@ class Wallet(Protocol):
 
     async def close(self) -> None:
         """Closes connections."""
+
+
+class PaymentBook(Protocol):
+    """What LNbits has recorded of our payments: reading only, in bounded parts. Raises as `Wallet` does."""
+
+    async def records_by_hash(
+        self, hashes: Sequence[str], destination: Destination | None = None
+    ) -> dict[str, WalletRecord]:
+        """The source's outgoing records of these payments, or that receiver's incoming ones, by payment hash.
+
+        What has no record is left out. At most 100 hashes at once.
+        """
+
+    def payments_tagged(
+        self, since: datetime, *, tag: str = TAG, destination: Destination | None = None
+    ) -> AsyncIterator[WalletRecord]:
+        """Every payment with our tag since then, oldest first, in and out: the source's, or that receiver's."""
