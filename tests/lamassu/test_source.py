@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -70,6 +71,19 @@ async def test_unknown_and_odd_ids_are_left_out(atm: SimulatedAtm, source: Lamas
     rows = await source.fetch([external_id, absent, "manual-7", "'; DROP TABLE x; --", external_id])
     assert [row.external_id for row in rows] == [external_id]
     assert await source.fetch(["nothing"]) == []
+
+
+async def test_looking_rows_up_reads_no_actions(
+    atm: SimulatedAtm, source: LamassuSource, admin: psycopg.Connection
+) -> None:
+    external_id = run(atm, "on-chain")
+    absent = "00000000-0000-4000-8000-000000000000"
+    (fetched,) = await source.fetch([external_id])
+    with admin.transaction():
+        admin.execute("LOCK TABLE cash_out_actions IN ACCESS EXCLUSIVE MODE")
+        (found,) = await source.look_up([external_id, absent, "manual-7"])
+    assert found == replace(fetched, dispensed_at=None)
+    assert await source.look_up(["manual-7"]) == []
 
 
 async def test_now_is_the_source_s_clock(source: LamassuSource) -> None:

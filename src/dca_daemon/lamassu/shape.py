@@ -111,6 +111,7 @@ class Queries:
 
     point: str  # (id) → one row, with the time of its dispense if that is recent
     rows: str  # (ids, ids) → rows likewise
+    plain_rows: str  # (ids) → rows without it, by the primary key alone
     dispenses: str  # (ids) → (id, time of the dispense), looking through all actions
     digests_first: str  # (window, wide, limit)
     digests_next: str  # (window, wide, after id, limit)
@@ -135,6 +136,7 @@ def build_queries(shape: Shape) -> Queries:
     return Queries(
         point=_point(base, shape),
         rows=_rows(base, shape),
+        plain_rows=f"{plain} WHERE t.id = ANY (%s::uuid[])",
         dispenses=(
             "SELECT a.tx_id::text, (pg_catalog.array_agg(" + _clamped("a.created") + " ORDER BY a.id DESC))[1]"
             " FROM public.cash_out_actions a WHERE a.action = 'dispense' AND a.tx_id = ANY (%s::uuid[])"

@@ -18,6 +18,8 @@ from dca_daemon.services.pools import Pool
 # No source row changes these states: a distributed cash-out is final, the others wait for a person.
 _SETTLED = (CashOutState.DISTRIBUTED, CashOutState.BEFORE_BASELINE)
 
+Amounts = tuple[Decimal, Decimal, str]  # crypto_atoms, fiat, fiat_code
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -28,7 +30,7 @@ class Known:
     digest: str
     reason: str
     reason_text: str
-    amounts: tuple[Decimal, Decimal, str]  # crypto_atoms, fiat, fiat_code
+    amounts: Amounts
 
     @property
     def settled(self) -> bool:
@@ -63,10 +65,15 @@ class Mirrored:
         """What Lamassu says now against a distribution that was booked; None while it says nothing."""
         if self.before is None or self.before.state is not CashOutState.DISTRIBUTED:
             return None
-        if (self.row.crypto_atoms, self.row.fiat, self.row.fiat_code) != self.before.amounts:
-            return "its amounts have changed"
-        now = classify(self.row)
-        return None if now.verdict is Verdict.SUCCESS else now.text
+        return contradicts(self.row, self.before.amounts)
+
+
+def contradicts(row: SourceRow, amounts: Amounts) -> str | None:
+    """What Lamassu's row says against a distribution of these amounts, in words; None while it agrees."""
+    if (row.crypto_atoms, row.fiat, row.fiat_code) != amounts:
+        return "its amounts have changed"
+    now = classify(row)
+    return None if now.verdict is Verdict.SUCCESS else now.text
 
 
 async def known(conn: AsyncConnection, source_rows: Sequence[SourceRow]) -> dict[str, Known]:
