@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -12,11 +13,17 @@ import psycopg
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from dca_daemon.domain.errors import ConfigError, DatabaseError
 from dca_daemon.ledger import migrate
 from dca_daemon.ledger.db import Database
+from dca_daemon.ledger.verify import verify
+from dca_daemon.services.pools import ensure_default_pool
+from dca_daemon.services.reconciliation import runs
 from tests.fixtures.postgres import PostgresServer, TestDb
+from tests.ledger.filled import fill
 
 ROOT = Path(__file__).resolve().parents[2]
 AWAY = "postgresql+psycopg://somebody:very-secret@127.0.0.1:1/books"
@@ -51,6 +58,51 @@ def test_from_empty_and_once_more(empty_db: TestDb) -> None:
     assert before.fits and before.current == wanted
     with psycopg.connect(empty_db.dsn) as conn:
         assert conn.execute("SELECT id FROM installation").fetchall() == first
+
+
+def upgrade_to(db: TestDb, revision: str) -> None:
+    """As an older release of this program would have it."""
+    from alembic import command
+
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "alembic"))
+    engine = create_engine(db.sqlalchemy_url, poolclass=NullPool)
+    with engine.connect() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, revision)
+        conn.commit()
+    engine.dispose()
+
+
+async def test_books_with_money_in_them_are_upgraded(empty_db: TestDb) -> None:
+    """From the first release's schema, with clients, deposits, cash-outs and payouts in all kinds of states."""
+    await asyncio.to_thread(upgrade_to, empty_db, "0001")
+    db = Database(empty_db.sqlalchemy_url)
+    await ensure_default_pool(db, name="default", currency="GTQ")
+    await fill(db)
+
+    def content() -> dict[str, str]:
+        with psycopg.connect(empty_db.dsn) as conn:
+            tables = conn.execute(
+                """SELECT tablename FROM pg_tables WHERE schemaname = 'public'
+                      AND tablename NOT IN ('alembic_version', 'reconcile_run')"""
+            ).fetchall()
+            found = {}
+            for (table,) in tables:
+                query = f"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} t"
+                row = conn.execute(query.encode()).fetchone()
+                found[table] = str(row and row[0])
+            return found
+
+    before = content()
+    found = await asyncio.to_thread(migrate.upgrade, empty_db.sqlalchemy_url)
+    assert (found.current, found.wanted) == ("0001", migrate.wanted_revision())
+    assert stamped(empty_db) == migrate.wanted_revision()
+    assert content() == before and len(before) > 15
+    await migrate.check_revision(db)
+    assert [check for check in await verify(db) if not check.holds] == []
+    assert await runs.last(db) is None
+    await db.close()
 
 
 def test_another_programs_database_is_refused_and_left_alone(empty_db: TestDb) -> None:

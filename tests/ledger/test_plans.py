@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from dca_daemon.ledger.db import Database, execute
 from dca_daemon.payouts import agenda, store
 from dca_daemon.services import mirror
 from dca_daemon.services.booking import flow_balances
+from dca_daemon.services.reconciliation import books as reconciled
+from dca_daemon.services.reconciliation.findings import Findings
 from tests.ledger.filled import fill, made_up_invoice
 from tests.ledger.test_journal import entry
 from tests.services.builders import client, success, value
@@ -25,6 +29,7 @@ MANY = 50_000
 # What years of work leave behind: settled payouts, distributed cash-outs, spent deposits. No trigger fires.
 HISTORY = [
     "SET LOCAL session_replication_role = replica",
+    "INSERT INTO destination (kind, invoice_key_encrypted) SELECT 'lnbits', 'x' FROM generate_series(1, 5000)",
     f"""INSERT INTO client (id, name, mode, destination_id)
         SELECT 1000 + n, 'Old ' || n, 'flow', (SELECT min(id) FROM destination)
           FROM generate_series(1, {MANY}) n""",
@@ -68,6 +73,7 @@ BIG = (
     "payout",
     "payout_record",
     "payout_log",
+    "destination",
 )
 
 
@@ -98,6 +104,13 @@ def assert_no_big_scan(plans: list[str]) -> None:
     for plan in plans:
         scanned = {line.split()[0] for line in plan.split("Seq Scan on ")[1:]}
         assert not scanned & set(BIG), plan
+
+
+def assert_no_sorting_of_pages(plans: list[str]) -> None:
+    """A page costs what is on it, not what is left of the history."""
+    for plan in plans:
+        if "LIMIT" in plan and "OVER ()" not in plan:
+            assert "Sort Key" not in plan, plan
 
 
 @pytest.fixture
@@ -147,7 +160,39 @@ async def test_the_main_job_reads_by_index(full: Database) -> None:
         "a payout that fails": a_payouts_failure,
         "what the books have of rows": lambda conn: mirror.known(conn, rows),
         "balances of a pool": lambda conn: flow_balances(conn, 1),
+        "a comparison's pages": a_comparisons_pages,
         "a posting": lambda conn: journal.post(conn, [entry("k", (coins_received(), 5), (house_sats(), -5))]),
     }
     for work in works.values():
-        assert_no_big_scan(await explain(full, work))
+        plans = await explain(full, work)
+        assert_no_big_scan(plans)
+        if work is a_comparisons_pages:
+            assert_no_sorting_of_pages(plans)
+
+
+class Within(Database):
+    """Hands out the one connection that a plan is looked at on."""
+
+    def __init__(self, conn: AsyncConnection) -> None:
+        self._conn = conn
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        yield self._conn
+
+
+async def a_comparisons_pages(conn: AsyncConnection) -> None:
+    """One page of each kind, from within a long history."""
+    db, since = Within(conn), datetime(2026, 1, 1, tzinfo=UTC)
+    old = ["00000000-0000-0000-0000-000000000001"]
+    for pages in (
+        reconciled.settled_pages(db, since, page_rows=100),
+        reconciled.settled_pages(db, since, destination_id=1, page_rows=100),
+        reconciled.receiver_wallets(db, page_rows=100),
+        reconciled.booked_pages(db, since, page_rows=100),
+    ):
+        await anext(pages)
+    await reconciled.by_hand(db, old)
+    await reconciled.known_payouts(db, old, ["old-1", "old-2"])
+    await reconciled.states_of(db, ["old-1", "old-2"])
+    await reconciled.note_unfinished(db, Findings())

@@ -21,7 +21,7 @@ _RELEASED = (PayoutState.FAILED, PayoutState.EXPIRED, PayoutState.VOID)
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A settled payout. `by_hand`: a person said so, whatever LNbits' records say."""
+    """A settled payout."""
 
     payout_id: str
     client_id: int
@@ -29,7 +29,6 @@ class Settled:
     fee_msat: int
     payment_hash: str
     settled_at: datetime
-    by_hand: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +81,7 @@ async def installation(db: Database) -> str:
 
 
 _SETTLED = """
-    SELECT CAST(p.id AS text) AS payout_id, p.client_id, p.amount_sats, p.fee_msat, p.payment_hash, p.settled_at,
-           EXISTS (SELECT FROM payout_log l
-                    WHERE l.payout_id = p.id AND l.event = 'settled' AND l.detail ->> 'by' IS NOT NULL) AS by_hand
+    SELECT CAST(p.id AS text) AS payout_id, p.client_id, p.amount_sats, p.fee_msat, p.payment_hash, p.settled_at
       FROM payout p
      WHERE p.state = 'settled' AND (p.settled_at, p.id) > (:at, CAST(:id AS uuid)) {only}
      ORDER BY p.settled_at, p.id LIMIT :limit
@@ -108,6 +105,19 @@ async def settled_pages(
         if len(found) < page_rows:
             return
         at, last_id = found[-1].settled_at, found[-1].payout_id
+
+
+async def by_hand(db: Database, payout_ids: Sequence[str]) -> set[str]:
+    """Which of these a person called settled, whatever LNbits' records say."""
+    async with db.transaction() as conn:
+        found = await rows(
+            conn,
+            """SELECT CAST(payout_id AS text) AS payout_id FROM payout_log
+                WHERE payout_id = ANY(CAST(:ids AS uuid[])) AND event = 'settled'
+                  AND detail ->> 'by' IS NOT NULL""",
+            ids=list(payout_ids),
+        )
+    return {r.payout_id for r in found}
 
 
 async def known_payouts(db: Database, ids: Sequence[str], hashes: Sequence[str]) -> list[KnownPayout]:
@@ -136,7 +146,7 @@ async def receiver_wallets(db: Database, *, page_rows: int) -> AsyncIterator[lis
                 """SELECT d.id AS destination_id, d.wallet_id, d.invoice_key_encrypted AS sealed, p.client_id
                      FROM destination d
                     CROSS JOIN LATERAL (SELECT p.client_id FROM payout p
-                                         WHERE p.destination_id = d.id LIMIT 1) AS p
+                                         WHERE p.destination_id = d.id ORDER BY p.settled_at LIMIT 1) AS p
                     WHERE d.kind = 'lnbits' AND d.id > :after
                     ORDER BY d.id LIMIT :limit""",
                 after=after,

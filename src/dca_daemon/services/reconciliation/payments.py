@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
 from dca_daemon.domain.money import MSATS_PER_SAT, sats_text
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.wallet import PaymentBook, RecordStatus, WalletRecord
+from dca_daemon.services.reconciliation import books
 from dca_daemon.services.reconciliation.books import KnownPayout, Settled, known_payouts, settled_pages
 from dca_daemon.services.reconciliation.findings import Findings, Kind, NoteKind
 
 T = TypeVar("T")
+Differing = tuple[Settled, Kind, str]  # a settled payout, how it differs, and in words
 _UNKNOWN_MAX = 1_000  # payouts that the books do not know: so many are remembered, to see one paid twice
 
 
@@ -25,39 +27,56 @@ async def settled_was_paid(
     The books are read first: what is settled in them has been paid before.
     """
     async for page in settled_pages(db, since, page_rows=page_rows):
-        found = await book.records_by_hash([payout.payment_hash for payout in page])
+        records = await book.records_by_hash([payout.payment_hash for payout in page])
+        differing: list[Differing] = []
         for payout in page:
             findings.compared["settled_payouts"] += 1
             findings.compared["settled_sats"] += payout.amount_sats
             findings.compared["settled_fees_msat"] += payout.fee_msat
-            _compare(payout, found.get(payout.payment_hash), findings)
+            differing += _compare(payout, records.get(payout.payment_hash), findings)
+        await tell(db, differing, findings)
 
 
-def _compare(payout: Settled, sent: WalletRecord | None, findings: Findings) -> None:
-    who = f"payout {payout.payout_id} of {sats_text(payout.amount_sats)} to client {payout.client_id}"
+def _compare(payout: Settled, sent: WalletRecord | None, findings: Findings) -> Iterator[Differing]:
     if sent is None or sent.status is not RecordStatus.SUCCESS:
-        has = "no record of it" if sent is None else f"a record that is {sent.status}"
-        found_of(payout, Kind.PAYMENT_MISSING, f"{who} is settled, but the source wallet has {has}", findings)
+        text = f"{in_words(payout)} is settled, but the source wallet has {record_in_words(sent)}"
+        yield payout, Kind.PAYMENT_MISSING, text
         return
     findings.compared["source_paid"] += 1
     findings.compared["source_paid_msat"] -= sent.amount_msat
-    booked = (payout.amount_sats * MSATS_PER_SAT, payout.fee_msat)
-    if (-sent.amount_msat, sent.fee_msat) != booked:
+    booked_msat = payout.amount_sats * MSATS_PER_SAT
+    if (-sent.amount_msat, sent.fee_msat) != (booked_msat, payout.fee_msat):
         text = (
-            f"{who} is booked with {booked[0]:,} + {booked[1]:,} msat of fee, "
+            f"{in_words(payout)} is booked with {booked_msat:,} + {payout.fee_msat:,} msat of fee, "
             f"the source wallet paid {-sent.amount_msat:,} + {sent.fee_msat:,} msat"
         )
-        found_of(payout, Kind.PAYMENT_AMOUNT, text, findings)
+        yield payout, Kind.PAYMENT_AMOUNT, text
 
 
-def found_of(payout: Settled, kind: Kind, text: str, findings: Findings) -> None:
-    """A difference; but what a person called settled had its reasons, and is named only."""
-    if payout.by_hand:
-        findings.note(NoteKind.BY_HAND, payout.payout_id)
-        return
-    findings.differs(
-        kind, text, payout_id=payout.payout_id, payment_hash=payout.payment_hash, client_id=payout.client_id
-    )
+def in_words(payout: Settled) -> str:
+    """A payout in a sentence."""
+    return f"payout {payout.payout_id} of {sats_text(payout.amount_sats)} to client {payout.client_id}"
+
+
+def record_in_words(record: WalletRecord | None) -> str:
+    """What a wallet has of a payment, in a sentence."""
+    return "no record of it" if record is None else f"a record that is {record.status}"
+
+
+async def tell(db: Database, differing: Sequence[Differing], findings: Findings) -> None:
+    """Differences of settled payouts; but what a person called settled had its reasons, and is named only."""
+    by_hand = await books.by_hand(db, [payout.payout_id for payout, _, _ in differing]) if differing else set()
+    for payout, kind, text in differing:
+        if payout.payout_id in by_hand:
+            findings.note(NoteKind.BY_HAND, payout.payout_id)
+        else:
+            findings.differs(
+                kind,
+                text,
+                payout_id=payout.payout_id,
+                payment_hash=payout.payment_hash,
+                client_id=payout.client_id,
+            )
 
 
 async def paid_is_known(

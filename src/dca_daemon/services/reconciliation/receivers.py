@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from dca_daemon.domain.errors import ConfigError, WalletRefusedError
-from dca_daemon.domain.money import MSATS_PER_SAT, sats_text
+from dca_daemon.domain.money import MSATS_PER_SAT
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.wallet import Destination, DestinationKind, PaymentBook, RecordStatus, WalletRecord
@@ -20,13 +21,16 @@ from dca_daemon.services.reconciliation.books import (
 )
 from dca_daemon.services.reconciliation.findings import Findings, Kind, NoteKind
 from dca_daemon.services.reconciliation.payments import (
+    Differing,
     Known,
     batches,
     client_id_of,
-    found_of,
+    in_words,
     only_ours,
     payout_id_of,
     payout_ids,
+    record_in_words,
+    tell,
 )
 
 _NO_SUCH_KEY = (401, 403, 404)
@@ -66,22 +70,22 @@ class Receivers:
     async def _settled_has_arrived(self, wallet: ReceiverWallet, destination: Destination) -> None:
         pages = settled_pages(self.db, self.since, destination_id=wallet.destination_id, page_rows=self.page_rows)
         async for page in pages:
-            found = await self.book.records_by_hash([payout.payment_hash for payout in page], destination)
+            records = await self.book.records_by_hash([payout.payment_hash for payout in page], destination)
+            differing: list[Differing] = []
             for payout in page:
-                self._compare(payout, found.get(payout.payment_hash))
+                differing += self._compare(payout, records.get(payout.payment_hash))
+            await tell(self.db, differing, self.findings)
 
-    def _compare(self, payout: Settled, received: WalletRecord | None) -> None:
-        who = f"payout {payout.payout_id} of {sats_text(payout.amount_sats)} to client {payout.client_id}"
+    def _compare(self, payout: Settled, received: WalletRecord | None) -> Iterator[Differing]:
         if received is None or received.status is not RecordStatus.SUCCESS:
-            has = "no record of it" if received is None else f"a record that is {received.status}"
-            text = f"{who} is settled, but the receiver's wallet has {has}"
-            found_of(payout, Kind.PAYMENT_NOT_RECEIVED, text, self.findings)
+            text = f"{in_words(payout)} is settled, but the receiver's wallet has {record_in_words(received)}"
+            yield payout, Kind.PAYMENT_NOT_RECEIVED, text
             return
         self.findings.compared["received"] += 1
         self.findings.compared["received_msat"] += received.amount_msat
         if received.amount_msat != payout.amount_sats * MSATS_PER_SAT:
-            text = f"{who} is settled, but the receiver's wallet got {received.amount_msat:,} msat"
-            found_of(payout, Kind.PAYMENT_AMOUNT, text, self.findings)
+            text = f"{in_words(payout)} is settled, but the receiver's wallet got {received.amount_msat:,} msat"
+            yield payout, Kind.PAYMENT_AMOUNT, text
 
     async def _arrived_is_known(self, wallet: ReceiverWallet, destination: Destination) -> None:
         """As with the source, LNbits is read first and the books after it."""
@@ -93,15 +97,10 @@ class Receivers:
             doubtful = []
             for record in ours:
                 payout = payouts.get(record.payment_hash)
-                if payout is not None and payout.written_off:
-                    self._differs(
-                        Kind.RECEIVED_WRITTEN_OFF,
-                        wallet,
-                        record,
-                        f"which the books wrote off as lost ({payout.state})",
-                    )
-                elif payout is None:
+                if payout is None:
                     doubtful.append((record, "which neither the books nor the source wallet know"))
+                elif payout.written_off:
+                    self._differs(Kind.RECEIVED_WRITTEN_OFF, wallet, record, "which the books wrote off as lost")
                 elif payout.released:
                     doubtful.append((record, f"which the books ended as {payout.state}"))
             # What the source wallet paid is found, and told, by comparing that one.
