@@ -30,6 +30,8 @@ def exported() -> dict[str, tuple[str, str]]:
         scan_lag_seconds=1,
         queue_length=1,
         leader=True,
+        reconcile_differences={"payment-missing": 1},
+        reconcile_age_seconds=1,
     )
     metrics = Metrics(lambda: snapshot, version="1")
     metrics.count_event("an.event", "info")

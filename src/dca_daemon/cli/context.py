@@ -8,6 +8,7 @@ import pwd
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -111,6 +112,18 @@ def confirm(question: str, *, yes: bool) -> None:
 def usage_error(message: str) -> Exception:
     """A mistake in how the command was called: exit status 2."""
     return typer.BadParameter(message, param_hint=None)
+
+
+def parse_time(text: str) -> datetime:
+    """A time with its zone, as a person writes it. Raises `InputError`."""
+    example = "write it like 2026-01-31T00:00:00-06:00"
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise InputError(f"{text!r} is not a time", remedy=example) from None
+    if moment.tzinfo is None:
+        raise InputError(f"the time {text!r} has no zone", remedy=example)
+    return moment
 
 
 def read_secret_file(path: Path, what: str) -> str:

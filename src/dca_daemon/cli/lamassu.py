@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dca_daemon.cli.context import actor, confirm, load, read_secret_file, usage_error, with_books
+from dca_daemon.cli.context import actor, confirm, load, parse_time, read_secret_file, usage_error, with_books
 from dca_daemon.cli.findings import finding_dict, print_findings
 from dca_daemon.cli.output import AsJson, Yes, iso, print_json, print_pairs, say, when
 from dca_daemon.domain.errors import ConfigError, InputError, SourceError
@@ -154,7 +154,7 @@ def baseline(
             raise usage_error("--reason goes with --set")
         found = with_books(load(), service.show)
     else:
-        found = _move_baseline(_parse_time(to), reason, yes=yes)
+        found = _move_baseline(parse_time(to), reason, yes=yes)
     if as_json:
         print_json({"baseline": None if found is None else _baseline_dict(found)})
     elif found is None:
@@ -190,17 +190,6 @@ def _move_baseline(at: datetime, reason: str | None, *, yes: bool) -> Baseline:
             await source.close()
 
     return with_books(settings, work)
-
-
-def _parse_time(text: str) -> datetime:
-    example = "write it like 2026-01-31T00:00:00-06:00"
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise InputError(f"{text!r} is not a time", remedy=example) from None
-    if moment.tzinfo is None:
-        raise InputError(f"the time {text!r} has no zone", remedy=example)
-    return moment
 
 
 def _baseline_dict(found: Baseline) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dca_daemon.cli import cash_out, client, context, db, deposit, lamassu, ledger, payout, run
+from dca_daemon.cli import cash_out, client, context, db, deposit, lamassu, ledger, payout, reconcile, run
 from dca_daemon.domain.errors import DcaError
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -32,6 +32,7 @@ app = typer.Typer(
     help="Shares the bitcoin of a Lamassu ATM's cash-outs among its DCA clients, and pays them through LNbits.",
 )
 run.register(app)
+reconcile.register(app)
 for group in (db, lamassu, client, deposit, cash_out, payout, ledger):
     app.add_typer(group.app)
 

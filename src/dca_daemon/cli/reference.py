@@ -44,6 +44,13 @@ JSON_KEYS: dict[str, str] = {
     "demo": "its last line on stdout: `agrees`, `cash_outs`, `records`, `payouts`, `paid_sats`, `owed_sats`, "
     "`seconds`",
     "version": "`version`, `python`",
+    "reconcile": "`agrees`, `complete`, `began_at`, `since`, `compared` (`settled_payouts`, `settled_sats`, "
+    "`settled_fees_msat`, `source_paid`, `source_paid_msat`, `source_listed`, `source_listed_msat`, "
+    "`receiver_wallets`, `received`, `received_msat`, `received_listed`, `successful_cash_outs`, "
+    "`booked_cash_outs`, `booked_sats`, `known_to_lamassu`, `checks`), `not_compared` (`part`, `reason`), "
+    "`counts` (`kind`, `count`), `differences` (`kind`, `text`, `remedy`, `payout_id`, `payment_hash`, "
+    "`client_id`, `external_id` of a cash-out; at most 100 of each kind), `notes` (`kind`, `count`, `text`, "
+    "`examples`)",
     "db upgrade": "`before`, `revision`, `changed`, `pool` (`id`, `name`, `currency`; null while none is open)",
     "db check": "`revision`, `wanted`, `fits`",
     "db rotate-keys": "`encrypted`",

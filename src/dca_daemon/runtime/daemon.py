@@ -1,7 +1,7 @@
 """`dca-daemon run`: everything together, for years.
 
     http, watchdog ─────────────────────────────── from the start, also on standby
-    wait for the lock ─► leader, listener, scanner, intake, payer ─► lock lost? wait for it again
+    wait for the lock ─► leader, listener, scanner, intake, payer, reconciler ─► lock lost? wait for it again
 
 What the daemon needs may be away for any time, in any order: each service waits for what it needs by itself.
 Only what waiting can't mend (settings, the schema, the encryption key) ends it, at once, with a clear line.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -29,6 +30,7 @@ from dca_daemon.runtime.health import HealthServer, health_app
 from dca_daemon.runtime.heartbeats import Heartbeats
 from dca_daemon.runtime.leader import LeaderLock
 from dca_daemon.runtime.logging import count_events_with
+from dca_daemon.runtime.reconciler import Reconciler
 from dca_daemon.runtime.service_queue import CashOutQueue
 from dca_daemon.runtime.settings import Settings
 from dca_daemon.runtime.status_board import StatusBoard
@@ -36,17 +38,21 @@ from dca_daemon.runtime.supervisor import Service, stop_on_signals, supervise
 from dca_daemon.runtime.tasks import follow, pause, until_stopped
 from dca_daemon.services import baseline, clients, pools
 from dca_daemon.services.intake import Intake
+from dca_daemon.services.reconcile import ReconcileConfig, Sides, reconcile
+from dca_daemon.services.reconciliation import runs
+from dca_daemon.services.reconciliation.findings import Reconciliation
 
 log = structlog.get_logger()
 
 LEADER_LOCK_KEY = 0x0DCA_0000_0003
 _GRACE_SECONDS = 8.0
 _RETRY_SECONDS = 2.0
+_COMPARISON = ReconcileConfig(grace_seconds=90.0)  # a lost notification is made up for by the next scan
 
 
 async def run_daemon(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT. Raises `DcaError` for what waiting can't mend."""
-    settings.require("database", "pool", "lamassu", "lnbits", "payouts", "security", "intake", "http")
+    settings.require("database", "pool", "lamassu", "lnbits", "payouts", "security", "intake", "reconcile", "http")
     stop = asyncio.Event()
     stop_on_signals(stop)
     await Daemon(settings).run(stop)
@@ -58,7 +64,8 @@ class Daemon:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._db = wiring.open_database(settings)
-        self._wallet = wiring.wallet(settings)
+        self._pacer = wiring.pacer(settings)
+        self._wallet = wiring.wallet(settings, self._pacer)
         self._keys = wiring.key_ring(settings)
         source_config = wiring.source_config(settings)
         self._source = LamassuSource(source_config)
@@ -178,7 +185,30 @@ class Daemon:
         }
         if self._settings.payouts.enabled:
             services["payer"] = lambda: self._pay(session)
+        if self._settings.reconcile.times:
+            # A new one each time: another daemon may have compared meanwhile.
+            reconciler = Reconciler(
+                self._compare, lambda: runs.daemon_done_at(self._db), self._settings.reconcile.times_of_day
+            )
+            services["reconciler"] = lambda: until_stopped(session, reconciler.run())
         return services
+
+    async def _compare(self) -> Reconciliation:
+        """On a connection and a pace of its own, so that nothing else waits for it."""
+        settings = self._settings.reconcile
+        since = datetime.now(UTC) - timedelta(days=settings.days)
+        if settings.since_time is not None:
+            since = max(since, settings.since_time)
+        db = wiring.open_database(self._settings, pool_size=1)
+        book = wiring.payment_book(self._settings, self._pacer)
+        try:
+            sides = Sides(db=db, book=book, keys=self._keys, source=self._source)
+            found = await reconcile(sides, since=since, config=_COMPARISON)
+            await runs.save(db, found, actor=runs.DAEMON, routine=True)
+            return found
+        finally:
+            await book.close()
+            await db.close()
 
     async def _scan(self) -> None:
         """The baseline comes first: without it, history would look new."""

@@ -41,6 +41,8 @@ class Snapshot:
     scan_lag_seconds: float | None = None
     queue_length: int | None = None
     leader: bool = False
+    reconcile_differences: Mapping[str, int] | None = None  # kind → number, of the last comparison
+    reconcile_age_seconds: float | None = None
 
 
 SnapshotCallable = Callable[[], Snapshot]
@@ -117,6 +119,18 @@ class _SnapshotCollector(Collector):
             "dca_queue_length", "Cash-outs read from Lamassu that wait to be booked.", now.queue_length
         )
         yield GaugeMetricFamily("dca_leader", "1 while this daemon is the active one.", value=now.leader)
+        if now.reconcile_differences is not None:
+            yield _by_label(
+                "dca_reconcile_differences",
+                "What differed when the books were last compared with LNbits and Lamassu.",
+                "kind",
+                now.reconcile_differences,
+            )
+        yield from _optional(
+            "dca_reconcile_age_seconds",
+            "Time since the last comparison that could compare everything.",
+            now.reconcile_age_seconds,
+        )
         yield _by_label("dca_build_info", "Always 1; the label tells the version.", "version", {self._version: 1})
 
 

@@ -30,6 +30,7 @@ from dca_daemon.runtime.settings_model_daemon import (
     IntakeSettings,
     LogSettings,
     PayoutsSettings,
+    ReconcileSettings,
     SecuritySettings,
 )
 from dca_daemon.runtime.settings_sources import ENV_PREFIX, Raw, Source, find_config, gather, read_toml
@@ -110,6 +111,10 @@ class Settings:
     @property
     def intake(self) -> IntakeSettings:
         return self._get(IntakeSettings)
+
+    @property
+    def reconcile(self) -> ReconcileSettings:
+        return self._get(ReconcileSettings)
 
     @property
     def http(self) -> HttpSettings:

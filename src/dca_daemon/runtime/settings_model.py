@@ -32,6 +32,7 @@ from dca_daemon.runtime.settings_model_daemon import (
     IntakeSettings,
     LogSettings,
     PayoutsSettings,
+    ReconcileSettings,
     SecuritySettings,
 )
 
@@ -212,6 +213,7 @@ SECTIONS: dict[str, type[Section]] = {
         PayoutsSettings,
         SecuritySettings,
         IntakeSettings,
+        ReconcileSettings,
         HttpSettings,
         LogSettings,
     )

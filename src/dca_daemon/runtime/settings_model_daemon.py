@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
+from datetime import datetime, time
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -91,6 +93,54 @@ class IntakeSettings(Section):
     queue_size: Int = Field(
         default=2000, ge=1, le=100_000, description="Cash-outs read ahead of the books at most."
     )
+
+
+class ReconcileSettings(Section):
+    """Comparing the books with LNbits and Lamassu, by the daemon itself."""
+
+    section_name: ClassVar[str] = "reconcile"
+    times: Words = Field(
+        default=("04:10",),
+        description="When, in the local time of this computer; an empty list: never.",
+        examples=[["04:10", "16:10"]],
+    )
+    days: Int = Field(default=35, ge=1, le=3660, description="How far back it looks then.")
+    since: str | None = Field(
+        default=None,
+        description="Nothing that happened before this time is compared, neither by the command: set it when "
+        "the source wallet was changed.",
+        examples=["2026-01-31T00:00:00-06:00"],
+    )
+
+    @field_validator("times")
+    @classmethod
+    def _times_are_of_a_day(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", one):
+                raise ValueError("must be times of the day like 04:10")
+        return value
+
+    @field_validator("since")
+    @classmethod
+    def _since_has_a_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                zone = datetime.fromisoformat(value).tzinfo
+            except ValueError:
+                zone = None
+            if zone is None:
+                raise ValueError("must be a time with its zone")
+        return value
+
+    @property
+    def times_of_day(self) -> tuple[time, ...]:
+        """`times` as such."""
+        return tuple(time.fromisoformat(one) for one in self.times)
+
+    @property
+    def since_time(self) -> datetime | None:
+        """`since` as such."""
+        return None if self.since is None else datetime.fromisoformat(self.since)
 
 
 class HttpSettings(Section):

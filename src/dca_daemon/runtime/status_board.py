@@ -18,6 +18,9 @@ from dca_daemon.runtime.metrics import Metrics, Snapshot
 from dca_daemon.runtime.service_queue import CashOutQueue
 from dca_daemon.runtime.settings import Settings
 from dca_daemon.runtime.version import program_version
+from dca_daemon.services.reconciliation import runs
+from dca_daemon.services.reconciliation.findings import Kind
+from dca_daemon.services.reconciliation.runs import LastRun
 from dca_daemon.services.status import BooksStatus, status
 
 VERSION = program_version()
@@ -47,6 +50,7 @@ class StatusBoard:
         self._settings = settings
         self._books: BooksStatus | None = None
         self._books_error: str | None = None
+        self._compared: LastRun | None = None
         self._read_at = float("-inf")
         self.baseline_at: datetime | None = None
         self.metrics = Metrics(self._snapshot, version=VERSION)
@@ -54,14 +58,16 @@ class StatusBoard:
     async def _refresh(self) -> BooksStatus | None:
         if time.monotonic() - self._read_at > _FRESH_SECONDS:
             try:
+                self._compared = await runs.last(self._db)
                 self._books, self._books_error = await status(self._db), None
             except DatabaseError as error:
+                self._compared = None
                 self._books, self._books_error = None, str(error)
             self._read_at = time.monotonic()
         return self._books
 
     def _snapshot(self) -> Snapshot:
-        books = self._books
+        books, compared = self._books, self._compared
         return Snapshot(
             cash_outs=books.cash_outs if books else {},
             payouts=books.payouts if books else {},
@@ -72,6 +78,8 @@ class StatusBoard:
             scan_lag_seconds=self._scanner.lag_seconds,
             queue_length=self._queue.size,
             leader=self._lock.is_leader,
+            reconcile_differences={str(kind): compared.counts.get(kind, 0) for kind in Kind} if compared else None,
+            reconcile_age_seconds=compared.complete_age_seconds if compared else None,
         )
 
     async def render_metrics(self) -> bytes:
@@ -138,6 +146,7 @@ class StatusBoard:
             "source_wallet_missing_sats": self._payer.funds.missing_sats,
             "books": asdict(books) if books else None,
             "books_error": self._books_error,
+            "reconcile": asdict(self._compared) if self._compared else None,
         }
 
 

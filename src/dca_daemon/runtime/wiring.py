@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dca_daemon.lamassu.connection import SourceConfig
 from dca_daemon.lamassu.scanner import ScanConfig
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
 from dca_daemon.payouts.lnurl import LnurlConfig
+from dca_daemon.payouts.pacing import Pacer, SlowerPacer
 from dca_daemon.payouts.payer import PayerConfig
 from dca_daemon.runtime.settings import Settings
 from dca_daemon.services.intake import IntakeConfig
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: Settings, *, pool_size: int | None = None) -> Database:
     """Our own database; it connects when it is first used."""
-    return Database(settings.database.sqlalchemy_url, pool_size=settings.database.pool_size)
+    return Database(settings.database.sqlalchemy_url, pool_size=pool_size or settings.database.pool_size)
 
 
 def key_ring(settings: Settings) -> KeyRing:
@@ -23,20 +26,33 @@ def key_ring(settings: Settings) -> KeyRing:
     return KeyRing("\n".join(settings.security.fernet_keys))
 
 
-def wallet(settings: Settings) -> LnbitsWallet:
+def pacer(settings: Settings) -> Pacer:
+    """How many requests LNbits is sent."""
+    return Pacer(settings.lnbits.requests_per_minute)
+
+
+def wallet(settings: Settings, pace: Pacer | None = None) -> LnbitsWallet:
     """The source wallet on LNbits."""
+    return LnbitsWallet(_lnbits_config(settings), pacer=pace or pacer(settings))
+
+
+def payment_book(settings: Settings, within: Pacer | None = None) -> LnbitsWallet:
+    """What LNbits has recorded, read one request after the other at a quarter of the pace: payments go first."""
+    slow = SlowerPacer(max(1, settings.lnbits.requests_per_minute // 4), within or pacer(settings))
+    return LnbitsWallet(replace(_lnbits_config(settings), max_connections=1), pacer=slow)
+
+
+def _lnbits_config(settings: Settings) -> LnbitsConfig:
     lnbits, payouts = settings.lnbits, settings.payouts
-    return LnbitsWallet(
-        LnbitsConfig(
-            url=lnbits.url,
-            admin_key=lnbits.admin_key.get_secret_value(),
-            records_wallet_id=lnbits.source_wallet_id,
-            requests_per_minute=lnbits.requests_per_minute,
-            max_invoice_sats=payouts.max_payout_sats,
-            read_timeout_seconds=lnbits.timeout_seconds,
-            max_connections=payouts.concurrency,
-            lnurl=LnurlConfig(allow_private=payouts.allow_private_lnurl),
-        )
+    return LnbitsConfig(
+        url=lnbits.url,
+        admin_key=lnbits.admin_key.get_secret_value(),
+        records_wallet_id=lnbits.source_wallet_id,
+        requests_per_minute=lnbits.requests_per_minute,
+        max_invoice_sats=payouts.max_payout_sats,
+        read_timeout_seconds=lnbits.timeout_seconds,
+        max_connections=payouts.concurrency,
+        lnurl=LnurlConfig(allow_private=payouts.allow_private_lnurl),
     )
 
 
