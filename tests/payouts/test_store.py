@@ -133,7 +133,7 @@ async def test_a_step_of_a_payout_that_has_moved_on_is_superseded(books: Databas
 
 @pytest.mark.parametrize(
     ("new", "code"),
-    [(PayoutState.SUBMITTED, "reserved-to-submitted"), (PayoutState.SETTLED, "reserved-to-settled")],
+    [(PayoutState.SUBMITTED, "reserved-to-submitted"), (PayoutState.FAILED, "reserved-to-failed")],
 )
 async def test_a_move_that_there_is_none_is_refused_by_name(books: Database, new: PayoutState, code: str) -> None:
     payout = await load(books, await reserved(books, await owed_client(books)))

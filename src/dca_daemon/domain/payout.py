@@ -26,7 +26,8 @@ NEVER_SUBMITTED_STATES = (PayoutState.RESERVED, PayoutState.INVOICED)
 FINAL_STATES = (PayoutState.SETTLED, PayoutState.FAILED, PayoutState.EXPIRED, PayoutState.VOID)
 
 MOVES: dict[PayoutState, tuple[PayoutState, ...]] = {
-    PayoutState.RESERVED: (PayoutState.INVOICED, PayoutState.HELD, PayoutState.VOID),
+    # Settled at once: wholly covered by the client's credit, so that nothing is paid.
+    PayoutState.RESERVED: (PayoutState.INVOICED, PayoutState.SETTLED, PayoutState.HELD, PayoutState.VOID),
     PayoutState.INVOICED: (PayoutState.SUBMITTED, PayoutState.EXPIRED, PayoutState.HELD, PayoutState.VOID),
     PayoutState.SUBMITTED: (
         PayoutState.SETTLED,

@@ -63,6 +63,11 @@ def client_payable(client_id: int) -> Account:
     )
 
 
+def client_credit(client_id: int) -> Account:
+    """Paid to a client ahead of what the books say: used up by what it is owed next (docs/payouts.md)."""
+    return Account(f"client:{client_id}:credit", MSAT, "asset", "client-credit", guarded=True, client_id=client_id)
+
+
 def house_sats() -> Account:
     """The house's sats: commission that nobody else gets, and principal that no client's balance covered."""
     return Account("house:sats", MSAT, "equity", "house-sats")

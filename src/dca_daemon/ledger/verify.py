@@ -91,15 +91,29 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "payouts-add-up",
-        "every payout is the sum of its records, and they stand where it stands",
-        """SELECT 'payout ' || p.id || ' (' || p.state || ') of ' || p.amount_sats || ' sats has records of '
-                  || coalesce(sum(r.sats), 0)
+        "every payout, with the credit that it uses, is the sum of its records, and they stand where it stands",
+        """SELECT 'payout ' || p.id || ' (' || p.state || ') of ' || p.amount_sats || ' + ' || p.credit_sats
+                  || ' sats has records of ' || coalesce(sum(r.sats), 0)
              FROM payout p LEFT JOIN payout_record pr ON pr.payout_id = p.id
              LEFT JOIN distribution_record r ON r.id = pr.record_id
-            GROUP BY p.id HAVING coalesce(sum(r.sats), 0) <> p.amount_sats
+            GROUP BY p.id HAVING coalesce(sum(r.sats), 0)
+                                 <> CASE WHEN p.adopted_at IS NULL THEN p.amount_sats + p.credit_sats ELSE 0 END
                OR bool_or(p.state = 'settled' AND r.state <> 'settled')
                OR bool_or(p.state IN ('reserved', 'invoiced', 'submitted', 'unknown', 'held')
                           AND r.state <> 'in-payout') LIMIT 20""",
+    ),
+    (
+        "credits-add-up",
+        "each client's credit is what adopted payouts paid it, less what later ones used of that",
+        """SELECT 'client ' || coalesce(p.client_id, a.client_id) || ' has a credit of '
+                  || coalesce(a.balance, 0) || ' msat, its payouts come to ' || coalesce(p.sats, 0) || ' sats'
+             FROM (SELECT client_id,
+                          sum(CASE WHEN adopted_at IS NULL THEN -credit_sats ELSE amount_sats END) AS sats
+                     FROM payout WHERE state NOT IN ('failed', 'expired', 'void')
+                      AND (adopted_at IS NOT NULL OR credit_sats > 0) GROUP BY client_id) p
+             FULL JOIN (SELECT client_id, balance FROM account WHERE purpose = 'client-credit') a
+               ON a.client_id = p.client_id
+            WHERE coalesce(p.sats, 0) * 1000 <> coalesce(a.balance, 0) LIMIT 20""",
     ),
     (
         "settled-once",

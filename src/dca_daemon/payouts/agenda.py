@@ -13,8 +13,9 @@ async def owed_clients(conn: AsyncConnection, limit: int) -> list[int]:
     """Clients with owed records and nothing in the way, the longest waiting first.
 
     A client whose last payout is held before its invoice was ever submitted waits for the operator: a new
-    one would meet the same obstacle. One that is owed less than its destination takes waits for more. After
-    payouts that failed, the next waits ever longer, up to an hour.
+    one would meet the same obstacle. One with an adopted payment waits until that is certain: its credit
+    depends on it. One that is owed less than its destination takes waits for more. After payouts that failed,
+    the next waits ever longer, up to an hour.
     """
     found = await rows(
         conn,
@@ -32,11 +33,15 @@ async def owed_clients(conn: AsyncConnection, limit: int) -> list[int]:
             WHERE NOT EXISTS (SELECT FROM payout p WHERE p.client_id = o.client_id
                                AND p.state IN ('reserved', 'invoiced', 'submitted', 'unknown'))
               AND NOT EXISTS (SELECT FROM payout p WHERE p.client_id = o.client_id
-                               AND p.state = 'held' AND p.held_from IN ('reserved', 'invoiced'))
+                               AND p.state = 'held'
+                               AND (p.held_from IN ('reserved', 'invoiced') OR p.adopted_at IS NOT NULL))
               AND NOT EXISTS (SELECT FROM client c JOIN destination d ON d.id = c.destination_id
-                               WHERE c.id = o.client_id AND d.min_sats > 1 AND d.min_sats >
+                               WHERE c.id = o.client_id AND d.min_sats > 1 AND
                                      (SELECT sum(sats) FROM distribution_record r
-                                       WHERE r.client_id = o.client_id AND r.state = 'owed'))
+                                       WHERE r.client_id = o.client_id AND r.state = 'owed')
+                                     - coalesce((SELECT a.balance / 1000 FROM account a
+                                         WHERE a.client_id = o.client_id AND a.purpose = 'client-credit'), 0)
+                                     BETWEEN 1 AND d.min_sats - 1)
               AND NOT EXISTS (SELECT FROM payout_record pr JOIN payout p ON p.id = pr.payout_id
                                WHERE pr.record_id = o.id AND p.state = 'failed'
                               HAVING max(p.next_attempt_at) > clock_timestamp()
@@ -71,10 +76,15 @@ async def seconds_to_next(conn: AsyncConnection) -> float | None:
 
 
 async def unpaid_sats(conn: AsyncConnection) -> int:
-    """What is still to leave the source wallet: owed, reserved, invoiced, or sent back for lack of funds."""
+    """What is still to leave the source wallet: owed beyond the clients' credits, reserved, invoiced, or sent
+    back for lack of funds."""
     total: int = await scalar(
         conn,
         """SELECT coalesce((SELECT sum(sats) FROM distribution_record WHERE state = 'owed'), 0)
+                - coalesce((SELECT sum(least(a.balance / 1000,
+                                             (SELECT sum(sats) FROM distribution_record r
+                                               WHERE r.client_id = a.client_id AND r.state = 'owed')))
+                             FROM account a WHERE a.purpose = 'client-credit' AND a.balance > 0), 0)
                 + coalesce((SELECT sum(amount_sats) FROM payout
                              WHERE state IN ('reserved', 'invoiced')
                                 OR state IN ('submitted', 'unknown') AND reason = :short), 0)""",

@@ -19,11 +19,17 @@ class Purchase:
     happened_at: datetime
 
 
-def memo(purchases: Sequence[Purchase]) -> str:
+def memo(purchases: Sequence[Purchase], *, credit_sats: int = 0) -> str:
     """`DCA 12,345 sats for 98.10 GTQ (794,653.71 GTQ/BTC), 2026-11-22`, or the sum of several purchases.
 
-    Dates are UTC. At most about 200 characters; LNbits takes 640.
+    `credit_sats` of them were paid before, ahead of the books. Dates are UTC. At most about 200 characters;
+    LNbits takes 640.
     """
+    text = _memo(purchases)
+    return f"{text}, less {sats_text(credit_sats)} that were paid before" if credit_sats else text
+
+
+def _memo(purchases: Sequence[Purchase]) -> str:
     sats = sum(p.sats for p in purchases)
     days = sorted({p.happened_at.astimezone(UTC).strftime("%Y-%m-%d") for p in purchases})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"

@@ -27,7 +27,7 @@ from dca_daemon.domain.errors import (
     WalletUnknownError,
     WalletUnreachableError,
 )
-from dca_daemon.domain.payout import PayoutState
+from dca_daemon.domain.payout import NEVER_SUBMITTED_STATES, PayoutState
 from dca_daemon.fault_points import around_call
 from dca_daemon.payouts.agenda import SHORT_OF_FUNDS
 from dca_daemon.payouts.books import InvoiceReusedError, PayoutBooks
@@ -95,6 +95,8 @@ class PayoutSteps:
         """Takes a payout as far as it goes now: to its end, or to where it has to wait."""
         payout = await self._books.load(payout_id)
         try:
+            if payout.state in NEVER_SUBMITTED_STATES and await self._ended(payout):
+                return
             if payout.state is PayoutState.RESERVED:
                 # An invoice that has to wait for money may run out meanwhile, again and again.
                 if not await self._funds.covers(payout.amount_sats):
@@ -119,6 +121,19 @@ class PayoutSteps:
             await self.postpone(payout_id, str(error), max_seconds=OUTAGE_INTERVAL_MAX_SECONDS)
         except (WalletError, ConfigError) as error:
             await self.postpone(payout_id, str(error))
+
+    async def _ended(self, payout: Payout) -> bool:
+        """Whether there is nothing to pay: its records are owed again, or the client's credit covers them all."""
+        if payout.overtaken:
+            reason = "the client was paid by later payouts, which the books had forgotten: it had ended before"
+            await self._books.release(payout, PayoutState.VOID, reason=reason)
+            log.warning("payout.overtaken", client_id=payout.client_id, amount_sats=payout.amount_sats)
+            return True
+        if payout.amount_sats:
+            return False
+        await self._books.settle(payout, fee_msat=0, evidence={"credit_sats": payout.credit_sats})
+        log.info("payout.settled", client_id=payout.client_id, amount_sats=0, credit_sats=payout.credit_sats)
+        return True
 
     async def _doubt(self) -> None:
         """An answer of LNbits told nothing. Is it LNbits that fails, or only this call?"""
@@ -314,7 +329,15 @@ class PayoutSteps:
 
     async def _again(self, payout: Payout, attempt: Attempt | None) -> None:
         """Nothing has left the source wallet. Straight after an attempt: later. Else: the same invoice again."""
-        if attempt is None:
+        if payout.adopted:  # it never was ours to submit
+            await self._hold(payout, "LNbits no longer shows this payment, which the books had forgotten")
+        elif payout.overtaken:
+            await self._hold(
+                payout,
+                "nothing has left the source wallet, but the client was paid by later payouts, which the books "
+                "had forgotten: this one had ended before, or was held",
+            )
+        elif attempt is None:
             if await self._take_funds(payout):
                 await self._submit(payout)
         elif attempt.hint is PayHint.INSUFFICIENT_BALANCE and not await self._enough_now(payout):
@@ -359,4 +382,6 @@ class PayoutSteps:
 
 def _extra(payout: Payout) -> dict[str, object]:
     """What makes the payment recognisable from LNbits alone, besides the tag and the payout's id."""
-    return {"client": payout.client_id, "installation": payout.installation}
+    found: dict[str, object] = {"client": payout.client_id, "installation": payout.installation}
+    # A wallet on this LNbits shows by itself what it received; another place is told by this alone.
+    return found if payout.address is None else {**found, "to": payout.address}

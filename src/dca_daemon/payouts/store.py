@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import ConflictError, NotFoundError
+from dca_daemon.domain.money import MSATS_PER_SAT
 from dca_daemon.domain.payout import PayoutState, check_move
-from dca_daemon.ledger import journal
+from dca_daemon.ledger import accounts, journal
 from dca_daemon.ledger.db import execute, one, rows, scalar
 from dca_daemon.ledger.postings.payout_released import payout_released
 from dca_daemon.ledger.postings.payout_reserved import payout_reserved
@@ -28,7 +29,7 @@ ACTOR = "daemon"
 RECORDS_PER_PAYOUT_MAX = 1000
 
 # The last quarter of an invoice's life, at most its last hour, is left alone: a request may be late.
-_SUBMIT_UNTIL = """
+SUBMIT_UNTIL = """
     SELECT CAST(:expires_at AS timestamptz)
            - least(interval '1 hour', (CAST(:expires_at AS timestamptz) - now()) / 4)"""
 
@@ -59,6 +60,10 @@ class Payout:
     wallet_id: str | None
     invoice_key_sealed: bytes | None
     installation: str  # whose payment it is, where several share an LNbits
+    credit_sats: int = 0  # of its records, what the client's credit covers; the rest is `amount_sats`
+    adopted: bool = False  # a payment that the books had forgotten: it pays no records, and is never submitted
+    # A payment of the same client was adopted since: this payout had ended before the books were lost.
+    overtaken: bool = False
 
 
 async def load(conn: AsyncConnection, payout_id: str) -> Payout:
@@ -73,7 +78,11 @@ async def load(conn: AsyncConnection, payout_id: str) -> Payout:
                   d.kind AS destination_kind, d.address,
                   coalesce(p.receiver_wallet_id, d.wallet_id) AS wallet_id,
                   d.invoice_key_encrypted AS invoice_key_sealed,
-                  (SELECT CAST(id AS text) FROM installation) AS installation
+                  (SELECT CAST(id AS text) FROM installation) AS installation,
+                  p.credit_sats, p.adopted_at IS NOT NULL AS adopted,
+                  p.adopted_at IS NULL AND EXISTS (
+                      SELECT FROM payout a WHERE a.client_id = p.client_id AND a.adopted_at > p.created_at
+                         AND a.state <> 'void') AS overtaken
              FROM payout p JOIN destination d ON d.id = p.destination_id
             WHERE p.id = CAST(:id AS uuid)""",
         id=payout_id,
@@ -89,11 +98,14 @@ async def load(conn: AsyncConnection, payout_id: str) -> Payout:
 async def reserve(
     conn: AsyncConnection, client_id: int, *, max_sats: int, actor: str
 ) -> tuple[str, list[int]] | None:
-    """Sets aside what is owed to a client, up to `max_sats`, for one new payout.
+    """Sets aside what is owed to a client for one new payout, of which up to `max_sats` are to be paid.
 
     The payout's id and its records' ids; None when nothing is owed, or another process is at it. A single
-    record above `max_sats` makes a payout of its own.
+    record above `max_sats` makes a payout of its own. The client's credit is used up first.
     """
+    credit_sats = await _credit_sats(conn, client_id)
+    if credit_sats is None:
+        return None
     owed = await rows(
         conn,
         """SELECT r.id, r.sats, r.fiat_minor, p.currency, d.happened_at
@@ -105,37 +117,77 @@ async def reserve(
         limit=RECORDS_PER_PAYOUT_MAX,
     )
     chosen: list[Any] = []
-    amount_sats = 0
+    total_sats = 0
     for record in owed:
-        if chosen and amount_sats + record.sats > max_sats:
+        if chosen and total_sats + record.sats - credit_sats > max_sats:
             break
         chosen.append(record)
-        amount_sats += record.sats
+        total_sats += record.sats
     if not chosen:
         return None
+    credit_sats = min(credit_sats, total_sats)
+    amount_sats = total_sats - credit_sats
     payout_id = str(uuid.uuid4())
     purchases = [Purchase(r.sats, r.fiat_minor, r.currency, r.happened_at) for r in chosen]
     record_ids = [r.id for r in chosen]
-    await _insert(conn, payout_id, client_id, amount_sats, memo(purchases), record_ids)
+    text = memo(purchases, credit_sats=credit_sats)
+    await _insert(conn, payout_id, client_id, amount_sats, credit_sats, text, record_ids)
     now: datetime = await scalar(conn, "SELECT now()")
     entry = payout_reserved(
-        payout_id=payout_id, client_id=client_id, amount_sats=amount_sats, happened_at=now, actor=actor
+        payout_id=payout_id,
+        client_id=client_id,
+        amount_sats=amount_sats,
+        credit_sats=credit_sats,
+        happened_at=now,
+        actor=actor,
     )
     await journal.post(conn, [entry])
-    await write_log(conn, payout_id, "reserved", {"amount_sats": amount_sats, "records": len(chosen)})
+    detail = {"amount_sats": amount_sats, "records": len(chosen)}
+    await write_log(
+        conn, payout_id, "reserved", {**detail, **({"credit_sats": credit_sats} if credit_sats else {})}
+    )
     return payout_id, record_ids
 
 
+async def _credit_sats(conn: AsyncConnection, client_id: int) -> int | None:
+    """What the client was paid ahead; None while that is not certain. The account stays locked."""
+    name = accounts.client_credit(client_id).name
+    if not await scalar(conn, "SELECT balance FROM account WHERE name = :name", name=name):
+        return 0
+    names = [name, accounts.client_payable(client_id).name, accounts.payouts_in_flight().name]
+    locked = await rows(  # in the journal's order, so that no two writers wait for each other in a ring
+        conn,
+        "SELECT name, balance FROM account WHERE name = ANY(:names) ORDER BY id FOR NO KEY UPDATE",
+        names=names,
+    )
+    uncertain = await scalar(
+        conn,
+        """SELECT EXISTS (SELECT FROM payout WHERE client_id = :client AND adopted_at IS NOT NULL
+                             AND state IN ('unknown', 'held'))""",
+        client=client_id,
+    )
+    if uncertain:
+        return None
+    return int(next(r.balance for r in locked if r.name == name)) // MSATS_PER_SAT
+
+
 async def _insert(
-    conn: AsyncConnection, payout_id: str, client_id: int, amount_sats: int, text: str, record_ids: list[int]
+    conn: AsyncConnection,
+    payout_id: str,
+    client_id: int,
+    amount_sats: int,
+    credit_sats: int,
+    text: str,
+    record_ids: list[int],
 ) -> None:
     await execute(
         conn,
-        """INSERT INTO payout (id, client_id, destination_id, amount_sats, memo)
-           SELECT CAST(:id AS uuid), id, destination_id, :amount, :memo FROM client WHERE id = :client""",
+        """INSERT INTO payout (id, client_id, destination_id, amount_sats, credit_sats, memo)
+           SELECT CAST(:id AS uuid), id, destination_id, :amount, :credit, :memo FROM client WHERE id = :client""",
         id=payout_id,
         client=client_id,
         amount=amount_sats,
+        credit=credit_sats,
         memo=text,
     )
     await execute(
@@ -184,7 +236,7 @@ async def invoiced(conn: AsyncConnection, payout: Payout, invoice: Invoice) -> N
         PayoutState.INVOICED,
         "invoiced",
         {"payment_hash": invoice.payment_hash},
-        submit_until=await scalar(conn, _SUBMIT_UNTIL, expires_at=invoice.expires_at),
+        submit_until=await scalar(conn, SUBMIT_UNTIL, expires_at=invoice.expires_at),
         bolt11=invoice.bolt11,
         payment_hash=invoice.payment_hash,
         invoice_expires_at=invoice.expires_at,
@@ -248,6 +300,8 @@ async def settle(
         held_from=None,
     )
     await _records(conn, payout, "settled")
+    if not payout.amount_sats:  # the client's credit has paid it, which was booked when it was reserved
+        return
     entry = payout_settled(
         payout_id=payout.payout_id,
         amount_sats=payout.amount_sats,
@@ -259,7 +313,10 @@ async def settle(
 
 
 async def release(conn: AsyncConnection, payout: Payout, outcome: PayoutState, *, reason: str, actor: str) -> None:
-    """Ends a payout that paid nothing (failed, expired or void): its records are owed again."""
+    """Ends a payout that paid nothing (failed, expired or void): its records are owed again.
+
+    An adopted one has none: the client's credit for it is taken back.
+    """
     await move(conn, payout, outcome, outcome, {"reason": reason}, reason=reason, held_from=None)
     await _records(conn, payout, "owed")
     await execute(
@@ -272,6 +329,8 @@ async def release(conn: AsyncConnection, payout: Payout, outcome: PayoutState, *
         payout_id=payout.payout_id,
         client_id=payout.client_id,
         amount_sats=payout.amount_sats,
+        credit_sats=payout.credit_sats,
+        adopted=payout.adopted,
         happened_at=now,
         actor=actor,
         outcome=outcome,
@@ -289,7 +348,8 @@ async def _records(conn: AsyncConnection, payout: Payout, state: str) -> None:
         id=payout.payout_id,
         state=state,
     )
-    assert total == payout.amount_sats, "a payout's records always add up to its amount"
+    expected = 0 if payout.adopted else payout.amount_sats + payout.credit_sats
+    assert total == expected, "a payout's records always add up to its amount and its credit"
 
 
 async def hold(conn: AsyncConnection, payout: Payout, *, reason: str, detail: dict[str, Any]) -> None:

@@ -64,6 +64,7 @@ class ClientView:
     owed_sats: int
     in_payout_sats: int
     settled_sats: int
+    credit_sats: int  # received ahead of the books: used up by what it is owed next
     records: int
 
 
@@ -287,7 +288,9 @@ _VIEW = """
     SELECT c.id, c.name, c.mode, c.status, c.created_at, d.kind, d.name AS destination_name, d.address,
            d.wallet_id,
            coalesce(r.owed, 0) AS owed, coalesce(r.in_payout, 0) AS in_payout,
-           coalesce(r.settled, 0) AS settled, coalesce(r.records, 0) AS records
+           coalesce(r.settled, 0) AS settled, coalesce(r.records, 0) AS records,
+           coalesce((SELECT a.balance / 1000 FROM account a
+                      WHERE a.client_id = c.id AND a.purpose = 'client-credit'), 0) AS credit
       FROM client c JOIN destination d ON d.id = c.destination_id
       LEFT JOIN (SELECT client_id, count(*) AS records,
                         sum(sats) FILTER (WHERE state = 'owed') AS owed,
@@ -344,6 +347,7 @@ async def _views(conn: AsyncConnection, client_id: int | None) -> list[ClientVie
             owed_sats=int(r.owed),
             in_payout_sats=int(r.in_payout),
             settled_sats=int(r.settled),
+            credit_sats=r.credit,
             records=r.records,
         )
         for r in await rows(conn, _VIEW, id=client_id)

@@ -15,6 +15,7 @@ from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.domain.payout import NEVER_SUBMITTED_STATES, OPEN_STATES, PayoutState
 from dca_daemon.ledger.db import Database, constraint, execute, one, rows, scalar
 from dca_daemon.payouts import store
+from dca_daemon.payouts.wallet import DestinationKind
 from dca_daemon.services.audit import audit
 from dca_daemon.services.clients import describe
 
@@ -45,6 +46,8 @@ class PayoutView:
     created_at: datetime
     settled_at: datetime | None
     records: int
+    credit_sats: int  # of its records, what the client had received before
+    adopted_at: datetime | None  # a payment that the books had forgotten: a credit of the client's
 
 
 _VIEW = """
@@ -52,7 +55,8 @@ _VIEW = """
            coalesce(p.receiver_wallet_id, d.wallet_id) AS wallet_id, p.amount_sats, p.fee_msat, p.state,
            p.held_from, p.reason, p.memo, p.payment_hash, p.bolt11, p.invoice_expires_at, p.submits, p.failures,
            p.last_submit_at, p.next_attempt_at, p.created_at, p.settled_at,
-           (SELECT count(*) FROM payout_record pr WHERE pr.payout_id = p.id) AS records
+           (SELECT count(*) FROM payout_record pr WHERE pr.payout_id = p.id) AS records,
+           p.credit_sats, p.adopted_at
       FROM payout p JOIN client c ON c.id = p.client_id JOIN destination d ON d.id = p.destination_id
 """
 
@@ -179,6 +183,11 @@ async def release(db: Database, reference: str, *, reason: str, actor: str) -> P
         payout = await store.load(conn, payout_id)
         if payout.state is not PayoutState.HELD:
             raise ConflictError(f"payout {payout_id} is {payout.state}: only a held one can be released")
+        if payout.adopted and payout.destination_kind is not DestinationKind.LNBITS:
+            raise ConflictError(
+                f"payout {payout_id} was adopted: no look-up can tell whether it reached this client",
+                remedy="find out, then: dca-daemon payout resolve",
+            )
         if held.held_from in NEVER_SUBMITTED_STATES:
             new = PayoutState.VOID
             await store.release(conn, payout, new, reason=reason.strip(), actor=actor)

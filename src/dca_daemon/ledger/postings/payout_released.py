@@ -8,9 +8,20 @@ from dca_daemon.ledger.journal import Entry, lines
 
 
 def payout_released(
-    *, payout_id: str, client_id: int, amount_sats: int, happened_at: datetime, actor: str, outcome: str
+    *,
+    payout_id: str,
+    client_id: int,
+    amount_sats: int,
+    credit_sats: int,
+    adopted: bool,
+    happened_at: datetime,
+    actor: str,
+    outcome: str,
 ) -> Entry:
-    """What was in flight is owed again."""
+    """What was in flight is owed again, and the credit that it used is there again. An adopted one gave the
+    client a credit, which is taken back."""
+    owed_again_sats = 0 if adopted else amount_sats + credit_sats
+    credit_again_sats = -amount_sats if adopted else credit_sats
     return Entry(
         template=f"payout-{outcome}",
         key=f"payout:{payout_id}:released",
@@ -19,6 +30,7 @@ def payout_released(
         cause=f"payout {payout_id}",
         lines=lines(
             (accounts.payouts_in_flight(), amount_sats * MSATS_PER_SAT),
-            (accounts.client_payable(client_id), -amount_sats * MSATS_PER_SAT),
+            (accounts.client_credit(client_id), credit_again_sats * MSATS_PER_SAT),
+            (accounts.client_payable(client_id), -owed_again_sats * MSATS_PER_SAT),
         ),
     )
