@@ -7,7 +7,9 @@ now (`payout_steps.py`). Signals only make it look earlier.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 import structlog
 
@@ -31,11 +33,30 @@ _ASIDE_SECONDS = 60.0
 _CLIENT = "client:"
 
 
+class Preparation(Protocol):
+    """What must be done before anything is paid."""
+
+    def begin(self) -> None:
+        """This is the daemon that pays from now on."""
+
+    async def seconds_to_wait(self, beat: Callable[[], None]) -> float:
+        """Does it; 0 when it is done, else when to call again. Raises a `WalletError` or `DatabaseError`."""
+
+
 class Payer:
     """Drives every open payout to its end, and opens new ones for what is owed."""
 
-    def __init__(self, books: PayoutBooks, wallet: Wallet, keys: KeyRing, config: PayerConfig) -> None:
+    def __init__(
+        self,
+        books: PayoutBooks,
+        wallet: Wallet,
+        keys: KeyRing,
+        config: PayerConfig,
+        preparation: Preparation | None = None,
+    ) -> None:
         self._books = books
+        self._preparation = preparation
+        self._prepared = preparation is None
         self._config = config
         self.funds = SourceFunds(wallet, reserve_sats=config.wallet_reserve_sats)
         self._steps = PayoutSteps(books, wallet, keys, config, self.funds, self._lost)
@@ -56,6 +77,9 @@ class Payer:
         """Works until `stop` is set, then finishes the steps at hand. `beat` is called at each look."""
         self._steps.began_seconds = now_seconds()
         self._stopping.clear()
+        if self._preparation is not None:
+            self._preparation.begin()
+            self._prepared = False
         async with asyncio.TaskGroup() as tasks:
             stopper = tasks.create_task(self._wake_on(stop))
             while not stop.is_set():
@@ -68,6 +92,8 @@ class Payer:
                         continue
                     if not self._busy and not self._outages and now_seconds() >= self._look_at_seconds:
                         await self._look()
+                        continue
+                    if not self._prepared and not await self._prepare(beat):
                         continue
                     started = await self._start_tasks(tasks)
                     wait = await self._wait_seconds()
@@ -84,6 +110,53 @@ class Payer:
             async with asyncio.TaskGroup() as tasks:
                 if not await self._start_tasks(tasks):
                     return
+
+    async def _prepare(self, beat: Callable[[], None]) -> bool:
+        """Whether paying may begin. Does not outlast a stop."""
+        assert self._preparation is not None
+        try:
+            wait = await self._unless_stopping(self._preparation.seconds_to_wait(beat))
+        except WalletError as error:
+            await self._unprepared(error)
+            return False
+        except DatabaseError:
+            raise
+        except Exception:  # nothing may be paid, but cash-outs are booked meanwhile
+            log.exception("recovery.error")
+            await _wait(self._stopping, _ASIDE_SECONDS)
+            return False
+        if wait is None:
+            return False
+        self.outage = None
+        self._prepared = wait <= 0
+        if not self._prepared:
+            await _wait(self._stopping, min(wait, self._config.idle_poll_seconds))
+        return self._prepared
+
+    async def _unprepared(self, error: WalletError) -> None:
+        """LNbits did not tell what it knows: is it LNbits that fails, or only this?"""
+        trouble = await self._trouble()
+        if self._stopping.is_set():
+            return
+        if trouble is not None:
+            self._lost(trouble)
+            return
+        if self.outage is None:
+            log.error("recovery.failed", error=str(error))
+        self.outage = str(error)
+        await _wait(self._stopping, OUTAGE_INTERVAL_MAX_SECONDS * random.uniform(0.75, 1.0))  # noqa: S311 - jitter
+
+    async def _unless_stopping(self, work: Coroutine[Any, Any, float]) -> float | None:
+        """What comes of the work; None when a stop comes first."""
+        working = asyncio.ensure_future(work)
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            for task in (working, stopping):
+                task.cancel()
+            await asyncio.gather(working, stopping, return_exceptions=True)
 
     async def _reachable_again(self) -> bool:
         if await self._trouble() is not None:

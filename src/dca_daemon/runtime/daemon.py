@@ -31,6 +31,7 @@ from dca_daemon.runtime.heartbeats import Heartbeats
 from dca_daemon.runtime.leader import LeaderLock
 from dca_daemon.runtime.logging import count_events_with
 from dca_daemon.runtime.reconciler import Reconciler
+from dca_daemon.runtime.recoverer import Recoverer
 from dca_daemon.runtime.service_queue import CashOutQueue
 from dca_daemon.runtime.settings import Settings
 from dca_daemon.runtime.status_board import StatusBoard
@@ -70,7 +71,11 @@ class Daemon:
         source_config = wiring.source_config(settings)
         self._source = LamassuSource(source_config)
         self._queue = CashOutQueue(settings.intake.queue_size)
-        self._payer = Payer(SqlPayoutBooks(self._db), self._wallet, self._keys, wiring.payer_config(settings))
+        payer_config = wiring.payer_config(settings)
+        recoverer = Recoverer(
+            self._db, self._wallet, self._keys, patience_seconds=payer_config.lookup_after_timeout_seconds
+        )
+        self._payer = Payer(SqlPayoutBooks(self._db), self._wallet, self._keys, payer_config, recoverer)
         self._listener = Listener(source_config, self._on_ids, self._on_connected)
         self._scanner = Scanner(
             self._source,
