@@ -36,6 +36,7 @@ def as_dict(view: ClientView) -> dict[str, Any]:
         "owed_sats": view.owed_sats,
         "in_payout_sats": view.in_payout_sats,
         "settled_sats": view.settled_sats,
+        "credit_sats": view.credit_sats,
         "records": view.records,
     }
 
@@ -51,6 +52,7 @@ def show_whole(view: ClientView) -> None:
             ("Owed", sats_text(view.owed_sats)),
             ("On its way", sats_text(view.in_payout_sats)),
             ("Received", sats_text(view.settled_sats)),
+            *([("Paid ahead", f"{sats_text(view.credit_sats)}, used up first")] if view.credit_sats else []),
         ]
     )
     for b in view.balances:

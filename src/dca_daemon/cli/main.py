@@ -13,7 +13,19 @@ from typing import Annotated, Any
 
 import typer
 
-from dca_daemon.cli import cash_out, client, context, db, deposit, lamassu, ledger, payout, reconcile, run
+from dca_daemon.cli import (
+    cash_out,
+    client,
+    context,
+    db,
+    deposit,
+    lamassu,
+    ledger,
+    payout,
+    reconcile,
+    recover,
+    run,
+)
 from dca_daemon.domain.errors import DcaError
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -35,6 +47,7 @@ run.register(app)
 reconcile.register(app)
 for group in (db, lamassu, client, deposit, cash_out, payout, ledger):
     app.add_typer(group.app)
+recover.register(app)
 
 
 @app.callback()
