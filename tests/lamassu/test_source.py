@@ -19,9 +19,10 @@ from dca_daemon.domain.cash_out import Verdict, classify, split_row
 from dca_daemon.domain.errors import ConfigError, InputError, SourceError
 from dca_daemon.domain.split import Charge, SplitMethod
 from dca_daemon.lamassu import source as source_module
-from dca_daemon.lamassu.connection import SourceConfig, connect, guarded
+from dca_daemon.lamassu.connection import SourceConfig, connect
 from dca_daemon.lamassu.shape import build_queries, read_shape
 from dca_daemon.lamassu.source import LamassuSource
+from dca_daemon.ledger.patience import answered
 from tests.fixtures.postgres import READER_PASSWORD, READER_ROLE, LamassuDb, PostgresServer
 
 WEEK = timedelta(days=7)
@@ -238,7 +239,7 @@ async def test_a_frozen_server_is_cut_off(lamassu_db: LamassuDb) -> None:
     try:
         async with asyncio.timeout(5):
             with pytest.raises(psycopg.OperationalError):
-                await guarded(conn, 0.2, conn.execute("SELECT 1"))
+                await answered(conn, 0.2, conn.execute("SELECT 1"))
     finally:
         os.kill(pid, signal.SIGCONT)
         await conn.close()
@@ -253,7 +254,7 @@ async def test_cancelling_does_not_wait_for_a_frozen_server(lamassu_db: LamassuD
         async with asyncio.timeout(5):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
-                    await guarded(conn, 60, conn.execute("SELECT 1"))
+                    await answered(conn, 60, conn.execute("SELECT 1"))
     finally:
         os.kill(pid, signal.SIGCONT)
         await conn.close()

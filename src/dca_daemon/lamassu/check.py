@@ -17,10 +17,11 @@ from psycopg import AsyncConnection
 
 from dca_daemon.domain.errors import SourceError
 from dca_daemon.lamassu.columns import CASH_OUT_TXS
-from dca_daemon.lamassu.connection import SourceConfig, connect, guarded, patience_seconds, source_error
+from dca_daemon.lamassu.connection import SourceConfig, connect, patience_seconds, source_error
 from dca_daemon.lamassu.identifiers import quote_identifier
 from dca_daemon.lamassu.shape import Shape, read_shape
 from dca_daemon.lamassu.trigger import PROBE_PREFIX, inspect
+from dca_daemon.ledger.patience import answered
 
 _OLDEST_SERVER = 90500
 _CLOCK_SECONDS = 5.0
@@ -69,7 +70,7 @@ async def _safely(config: SourceConfig, name: str, conn: AsyncConnection, look: 
         return await look(conn, config)
 
     try:
-        return await guarded(conn, patience_seconds(config), work())
+        return await answered(conn, patience_seconds(config), work())
     except (psycopg.Error, OSError, SourceError) as exc:
         error = source_error(exc, config)
         return [Finding(name, False, error.message, error.remedy or "")]
@@ -213,7 +214,7 @@ async def _listen(config: SourceConfig) -> list[Finding]:
         return [Finding("listen", False, exc.message, exc.remedy or "")]
     async with conn:
         try:
-            heard = await guarded(conn, _PROBE_SECONDS * 2, _hears_itself(conn, config.channel))
+            heard = await answered(conn, _PROBE_SECONDS * 2, _hears_itself(conn, config.channel))
         except (psycopg.Error, OSError) as exc:
             return [Finding("listen", None, f"LISTEN fails: {source_error(exc, config).message}", deaf)]
     if not heard:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import socket
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
@@ -18,8 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from dca_daemon.domain.errors import ConfigError, SourceError
 from dca_daemon.lamassu.identifiers import check_channel
-
-T = TypeVar("T")
+from dca_daemon.ledger.patience import CLIENT_KEEPALIVES, answered
 
 # A setting that the server does not know (9.5 lacks one) or a pooler refuses at start-up must not stop us:
 # hence one statement after connecting, joined with the settings that exist.
@@ -47,10 +41,6 @@ class SourceConfig:
     channel: str = "dca_cash_out"
     connect_timeout_seconds: int = 5
     statement_timeout_seconds: float = 30.0
-    keepalives_idle_seconds: int = 30
-    keepalives_interval_seconds: int = 10
-    keepalives_count: int = 3
-    tcp_user_timeout_seconds: int = 30
 
     def __post_init__(self) -> None:
         check_channel(self.channel)
@@ -83,12 +73,8 @@ async def connect(config: SourceConfig, *, listening: bool = False) -> AsyncConn
     ours: dict[str, Any] = {
         "application_name": "dca-daemon",
         "connect_timeout": config.connect_timeout_seconds,
-        "keepalives": 1,
-        "keepalives_idle": config.keepalives_idle_seconds,
-        "keepalives_interval": config.keepalives_interval_seconds,
-        "keepalives_count": config.keepalives_count,
-        "tcp_user_timeout": config.tcp_user_timeout_seconds * 1000,
         "client_encoding": "UTF8",
+        **CLIENT_KEEPALIVES,
     }
     options = {name: value for name, value in ours.items() if name not in chosen}
     timeout = f"{int(config.statement_timeout_seconds * 1000)}ms"
@@ -100,7 +86,7 @@ async def connect(config: SourceConfig, *, listening: bool = False) -> AsyncConn
     try:
         for name in ("text", "varchar", "bpchar"):
             conn.adapters.register_loader(name, _AnyText)
-        await guarded(conn, config.connect_timeout_seconds, _set_up(conn, timeout))
+        await answered(conn, config.connect_timeout_seconds, _set_up(conn, timeout))
     except (psycopg.Error, OSError) as exc:
         await conn.close()
         raise source_error(exc, config) from None
@@ -117,40 +103,9 @@ async def _set_up(conn: AsyncConnection, timeout: str) -> None:
         await conn.execute("SET client_encoding = 'SQL_ASCII'")
 
 
-async def guarded(conn: AsyncConnection, seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """Awaits work on a connection for at most `seconds`; then, or when cancelled, cuts the connection.
-
-    Cancelling psycopg waits for the server to confirm, which a frozen or vanished server never does. A socket
-    that is shut down makes the work fail at once, as `psycopg.OperationalError`.
-    """
-    task = asyncio.ensure_future(work)
-    timer = asyncio.get_running_loop().call_later(seconds, cut, conn)
-    try:
-        await asyncio.wait({task})
-    except asyncio.CancelledError:
-        cut(conn)
-        await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()  # it is ours alone: nobody else looks at it
-        raise
-    finally:
-        timer.cancel()
-    return task.result()
-
-
 def patience_seconds(config: SourceConfig) -> float:
     """How long to wait for a statement: longer than the server's own timeout, which tells the reason."""
     return config.statement_timeout_seconds + _GRACE_SECONDS
-
-
-def cut(conn: AsyncConnection) -> None:
-    """Shuts a connection's socket, without a word to the server."""
-    with contextlib.suppress(OSError, psycopg.Error):
-        shared = socket.socket(fileno=os.dup(conn.pgconn.socket))
-        try:
-            shared.shutdown(socket.SHUT_RDWR)
-        finally:
-            shared.close()
 
 
 class _AnyText(Loader):

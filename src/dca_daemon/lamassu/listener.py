@@ -20,11 +20,12 @@ import structlog
 from psycopg import AsyncConnection, Notify
 
 from dca_daemon.domain.errors import SourceError
-from dca_daemon.lamassu.connection import SourceConfig, connect, guarded, source_error
+from dca_daemon.lamassu.connection import SourceConfig, connect, source_error
 from dca_daemon.lamassu.identifiers import quote_identifier
 from dca_daemon.lamassu.outage import Outage
 from dca_daemon.lamassu.rows import is_uuid
 from dca_daemon.lamassu.trigger import PROBE_PREFIX, inspect
+from dca_daemon.ledger.patience import answered
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +38,8 @@ class ListenTimes:
     looked at again; `recycle`: age at which a connection is replaced, `deaf`: the same for one that hears
     nothing; `probe`: how long our own notification may take to come back."""
 
-    quiet_seconds: float = 20.0
-    answer_seconds: float = 5.0
+    quiet_seconds: float = 4.0
+    answer_seconds: float = 4.0
     check_seconds: float = 60.0
     recycle_seconds: float = 1800.0
     deaf_seconds: float = 300.0
@@ -134,13 +135,13 @@ class Listener:
                     self._on_connected()
                 check_at = time.monotonic() + times.check_seconds
             elif quiet:
-                await guarded(conn, times.answer_seconds, conn.execute("SELECT 1"))
+                await answered(conn, times.answer_seconds, conn.execute("SELECT 1"))
 
     async def _listen(self, conn: AsyncConnection) -> bool:
         """False where LISTEN can't work at all: on a standby."""
         statement = f"LISTEN {quote_identifier(self._config.channel)}"
         try:
-            await guarded(conn, self._times.answer_seconds, conn.execute(statement))
+            await answered(conn, self._times.answer_seconds, conn.execute(statement))
         except psycopg.errors.ReadOnlySqlTransaction:
             return False
         return True
@@ -149,7 +150,7 @@ class Listener:
         """Notifies itself: a pooler or a proxy may take LISTEN without ever passing anything on."""
         token = PROBE_PREFIX + secrets.token_hex(8)
         notify = conn.execute("SELECT pg_catalog.pg_notify(%s, %s)", (self._config.channel, token))
-        await guarded(conn, self._times.answer_seconds, notify)
+        await answered(conn, self._times.answer_seconds, notify)
         end = time.monotonic() + self._times.probe_seconds
         while (left := end - time.monotonic()) > 0:
             async for notification in conn.notifies(timeout=left, stop_after=1):
@@ -160,7 +161,7 @@ class Listener:
 
     async def _judge(self, conn: AsyncConnection, heard: bool, away_seconds: float | None) -> None:
         """Decides the mode, and tells about a change of it."""
-        status = await guarded(conn, self._times.answer_seconds, inspect(conn, self._config.channel))
+        status = await answered(conn, self._times.answer_seconds, inspect(conn, self._config.channel))
         if not heard:
             self._set("poll", "LISTEN is deaf here: our own notification did not come back")
         elif status.trouble is not None:

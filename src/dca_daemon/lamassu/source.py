@@ -19,16 +19,10 @@ from psycopg import AsyncConnection
 
 from dca_daemon.domain.cash_out import BITCOIN_CODES, SourceRow
 from dca_daemon.domain.errors import SourceError
-from dca_daemon.lamassu.connection import (
-    TIMEOUT_CODE,
-    SourceConfig,
-    connect,
-    guarded,
-    patience_seconds,
-    source_error,
-)
+from dca_daemon.lamassu.connection import TIMEOUT_CODE, SourceConfig, connect, patience_seconds, source_error
 from dca_daemon.lamassu.rows import RowDigest, is_uuid, to_digest, to_row
 from dca_daemon.lamassu.shape import Queries, Shape, build_queries, read_shape
+from dca_daemon.ledger.patience import answered
 
 __all__ = ["LamassuSource", "RowDigest", "SourceConfig"]
 
@@ -84,7 +78,7 @@ class _Lane:
     async def _execute(self, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         assert self._conn is not None and self._queries is not None
         text = query if query not in Queries.__slots__ else getattr(self._queries, query)
-        return await guarded(self._conn, patience_seconds(self._config), _fetch(self._conn, text, parameters))
+        return await answered(self._conn, patience_seconds(self._config), _fetch(self._conn, text, parameters))
 
     async def _ready(self) -> bool:
         """Makes sure that there is a connection. Tells whether it had been used before."""
@@ -96,7 +90,7 @@ class _Lane:
             return True
         conn = await connect(self._config)
         try:
-            shape = await guarded(conn, patience_seconds(self._config), read_shape(conn))
+            shape = await answered(conn, patience_seconds(self._config), read_shape(conn))
             shape.require()
         except (psycopg.Error, OSError) as exc:
             await conn.close()

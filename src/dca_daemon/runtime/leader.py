@@ -8,21 +8,16 @@ database sees to that), so the moments between losing the lock and noticing are 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import random
-import socket
-from collections.abc import Coroutine
-from typing import Any, LiteralString, TypeVar
+from typing import Any, LiteralString
 
 import psycopg
 import structlog
 
 from dca_daemon.domain.errors import DatabaseError
+from dca_daemon.ledger.patience import CLIENT_KEEPALIVES, SERVER_KEEPALIVES, answered
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 _BACKOFF_FIRST_SECONDS = 0.5
 _BACKOFF_LAST_SECONDS = 15.0
@@ -72,7 +67,7 @@ class LeaderLock:
                 if await self._try_once():
                     log.info("leader.acquired", lock_key=self._key)
                     return
-            except (psycopg.Error, OSError, TimeoutError) as error:
+            except (psycopg.Error, OSError) as error:
                 await self.close()
                 if not outage:
                     log.warning("leader.database-unreachable", error=_one_line(error))
@@ -93,7 +88,7 @@ class LeaderLock:
                 await self._sleep_until_ping()
                 if not await self._fetch_bool(_STILL_HELD):
                     raise DatabaseError("the session no longer has the lock", code="leader-lost")
-        except (psycopg.Error, OSError, TimeoutError, DatabaseError) as error:
+        except (psycopg.Error, OSError, DatabaseError) as error:
             log.error("leader.lost", lock_key=self._key, error=_one_line(error))
             raise DatabaseError(
                 f"this daemon is no longer the active one: {_one_line(error)}",
@@ -118,16 +113,15 @@ class LeaderLock:
 
     async def _connect(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
         async with asyncio.timeout(self._timeout_seconds + 1):
-            return await psycopg.AsyncConnection.connect(
+            conn = await psycopg.AsyncConnection.connect(
                 self._dsn,
                 autocommit=True,
                 connect_timeout=max(2, int(self._timeout_seconds)),
                 application_name="dca-daemon leader",
-                keepalives_idle=10,
-                keepalives_interval=5,
-                keepalives_count=3,
-                tcp_user_timeout=15_000,
+                options=SERVER_KEEPALIVES,
+                **CLIENT_KEEPALIVES,
             )
+        return conn
 
     async def _sleep_until_ping(self) -> None:
         """Reads the (silent) connection meanwhile, so that its end is noticed at once."""
@@ -136,38 +130,17 @@ class LeaderLock:
             pass
 
     async def _fetch_bool(self, query: LiteralString) -> bool:
-        conn = self._conn
-        assert conn is not None
+        assert self._conn is not None
+        return bool(await self._fetch_one(self._conn, query, self._key))
 
-        async def fetch() -> bool:
-            row = await (await conn.execute(query, (self._key,))).fetchone()
-            return row is not None and bool(row[0])
+    async def _fetch_one(
+        self, conn: psycopg.AsyncConnection[tuple[Any, ...]], query: LiteralString, *parameters: object
+    ) -> Any:
+        async def fetch() -> Any:
+            row = await (await conn.execute(query, parameters)).fetchone()
+            return None if row is None else row[0]
 
-        return await _within(self._timeout_seconds, conn, fetch())
-
-
-async def _within(
-    timeout_seconds: float, conn: psycopg.AsyncConnection[tuple[Any, ...]], step: Coroutine[Any, Any, T]
-) -> T:
-    """`step`, or `TimeoutError`. Not by cancelling: psycopg answers a cancellation by waiting for the server
-    to confirm it, which a frozen server never does. Hanging up ends the wait."""
-    task = asyncio.create_task(step)
-    try:
-        done, _ = await asyncio.wait({task}, timeout=timeout_seconds)
-        if done:
-            return task.result()
-        raise TimeoutError(f"no answer for {timeout_seconds:g} seconds")
-    finally:
-        if not task.done():
-            _hang_up(conn)
-            with contextlib.suppress(psycopg.Error, OSError):
-                await task
-
-
-def _hang_up(conn: psycopg.AsyncConnection[tuple[Any, ...]]) -> None:
-    """Shuts the socket down under the connection, which sees the end of it and fails."""
-    with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(conn.fileno())) as sock:
-        sock.shutdown(socket.SHUT_RDWR)
+        return await answered(conn, self._timeout_seconds, fetch())
 
 
 def _one_line(error: BaseException) -> str:
