@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
+import psycopg
 import structlog
 from sqlalchemy import TextClause, text
 from sqlalchemy.engine import URL, make_url
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from dca_daemon import fault_points
 from dca_daemon.domain.errors import ConfigError, DatabaseError
+from dca_daemon.ledger.patience import CLIENT_KEEPALIVES, SERVER_KEEPALIVES, answered
 
 log = structlog.get_logger()
 
@@ -28,26 +30,50 @@ LOCK_CLASS_POOL = 0x0DCA_0001
 DRIVER = "postgresql+psycopg"
 RETRIES_MAX = 8
 _RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock: the transaction left nothing behind
-# Read-only (it became a standby), or ended by the server for its slowness: not "operational" to SQLAlchemy.
-_AWAY = ("25006", "25P03", "25P04")
-_CONNECT_ARGS = {
-    "connect_timeout": 5,
-    "keepalives_idle": 15,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
-    "options": "-c timezone=UTC -c lock_timeout=30s -c idle_in_transaction_session_timeout=60s",
-}
+# Read-only (it became a standby), ended by the server for its slowness, or its files are damaged: no fault of a
+# row, although SQLAlchemy does not call these "operational".
+_AWAY = ("25006", "25P03", "25P04", "XX001", "XX002")
+_TOO_MUCH = "54"  # the class of what a limit of PostgreSQL refuses, a row's own fault: it would never get better
+_GRACE_SECONDS = 10.0  # how much longer than the server's own timeout we wait for an answer
+_OPTIONS = f"-c timezone=UTC -c lock_timeout=30s -c idle_in_transaction_session_timeout=60s {SERVER_KEEPALIVES}"
+_CONNECT_ARGS = {"connect_timeout": 5, **CLIENT_KEEPALIVES}
+
+
+class _Connection(psycopg.AsyncConnection[Any]):
+    """Never waits without an end: it hangs up on a server that does not answer, and when it is cancelled."""
+
+    patience_seconds: float | None = None
+
+    async def wait(self, *args: Any, **options: Any) -> Any:
+        """psycopg's own, through which every statement, commit and rollback passes."""
+        work = super().wait(*args, **options)
+        return await answered(self, self.patience_seconds, work)
 
 
 class Database:
     """Hands out transactions on our own PostgreSQL.
 
-    What waiting can mend comes out as `DatabaseError`. `url` has the form `postgresql+psycopg://…`.
+    What waiting can mend comes out as `DatabaseError`. `url` has the form `postgresql+psycopg://…`. The server ends
+    a statement after `statement_timeout_seconds`, and a little later we hang up; None: they take as long as it takes.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 5, application_name: str = "dca-daemon") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 5,
+        application_name: str = "dca-daemon",
+        statement_timeout_seconds: float | None = None,
+    ) -> None:
         parsed = parse_url(url)
+        patience = statement_timeout_seconds
+        options = _OPTIONS if patience is None else f"{_OPTIONS} -c statement_timeout={int(patience * 1000)}ms"
+
+        async def connect(*args: Any, **parameters: Any) -> _Connection:
+            conn = await _Connection.connect(*args, **parameters)
+            conn.patience_seconds = None if patience is None else patience + _GRACE_SECONDS
+            return conn
+
         self.name = parsed.render_as_string(hide_password=True)
         self.engine: AsyncEngine = create_async_engine(
             parsed,
@@ -55,7 +81,12 @@ class Database:
             max_overflow=0,
             pool_timeout=30,
             pool_recycle=1800,
-            connect_args={**_CONNECT_ARGS, "application_name": application_name},
+            connect_args={
+                **_CONNECT_ARGS,
+                "application_name": application_name,
+                "options": options,
+                "async_creator_fn": connect,
+            },
         )
 
     async def close(self) -> None:
@@ -115,14 +146,17 @@ def _no_address() -> ConfigError:
 
 
 def _is_away(error: BaseException) -> bool:
-    return isinstance(error, OperationalError | InterfaceError | PoolTimeoutError) or sqlstate(error) in _AWAY
+    state = sqlstate(error) or ""
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+        return not state.startswith(_TOO_MUCH)
+    return state in _AWAY
 
 
 def _away(error: BaseException) -> DatabaseError:
-    return DatabaseError(
-        f"our database is not reachable: {first_line(error)}",
-        remedy="check that PostgreSQL runs and that database.url is right",
-    )
+    reason, remedy = first_line(error), "check that PostgreSQL runs and that database.url is right"
+    if "unsupported startup parameter" in reason:
+        remedy = "it is a connection pooler that answers: give the address of PostgreSQL itself in database.url"
+    return DatabaseError(f"our database is not reachable: {reason}", remedy=remedy)
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -46,6 +46,9 @@ class DatabaseSettings(Section):
     )
     url_file: Path | None = secret_file("database.url")
     pool_size: Int = Field(default=5, ge=1, le=100, description="Connections kept open at most.")
+    statement_timeout_seconds: Int = Field(
+        default=60, ge=1, le=120, description="How long one statement of the daemon may take."
+    )
 
     @field_validator("url")
     @classmethod

@@ -17,8 +17,12 @@ from dca_daemon.services.intake import IntakeConfig
 
 
 def open_database(settings: Settings, *, pool_size: int | None = None) -> Database:
-    """Our own database; it connects when it is first used."""
-    return Database(settings.database.sqlalchemy_url, pool_size=pool_size or settings.database.pool_size)
+    """Our own database, for the daemon; it connects when it is first used."""
+    return Database(
+        settings.database.sqlalchemy_url,
+        pool_size=pool_size or settings.database.pool_size,
+        statement_timeout_seconds=settings.database.statement_timeout_seconds,
+    )
 
 
 def key_ring(settings: Settings) -> KeyRing:
