@@ -25,14 +25,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def test_delays_grow_to_half_a_minute_and_no_further(clock: Clock) -> None:
+def test_delays_grow_to_a_few_seconds_and_no_further(clock: Clock) -> None:
     outage = Outage()
     delays = []
     for _ in range(200):
         outage.failed()
         delays.append(outage.delay_seconds)
     assert 0.1 <= delays[0] <= 0.2
-    assert all(15 <= delay <= 30 for delay in delays[10:])
+    assert all(2 <= delay <= 4 for delay in delays[10:])
 
 
 def test_a_day_of_outage_is_a_few_lines_and_one_all_clear(clock: Clock) -> None:

@@ -6,13 +6,13 @@ import random
 import time
 
 _FIRST_DELAY_SECONDS = 0.2
-_LAST_DELAY_SECONDS = 30.0
+_LAST_DELAY_SECONDS = 4.0  # with what a connection takes: well within ten seconds of the return
 _FIRST_REMINDER_SECONDS = 60.0
 _LAST_REMINDER_SECONDS = 3600.0
 
 
 class Outage:
-    """Counts failures in a row. Delays between tries grow from 0.2 s to 30 s, with jitter, without end."""
+    """Counts failures in a row. Delays between tries grow from 0.2 s to 4 s, with jitter, without end."""
 
     def __init__(self) -> None:
         self.failures = 0

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -37,6 +38,15 @@ REMEDIES = {
     403: "paying needs the wallet's admin key, not its invoice key",
     404: "check the key: LNbits knows no wallet with it",
 }
+# An LNbits whose host vanished without a word knows nothing of our request when it is back: its kernel says so to
+# the next probe, where we would otherwise wait out the whole time-out. The last is for what was never acknowledged.
+SOCKET_OPTIONS = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 8_000),
+)
 _WRONG_PATH = "check lnbits.url: that path is none of LNbits'"  # the web framework's own words, not LNbits'
 
 T = TypeVar("T")
@@ -91,19 +101,21 @@ class LnbitsHttp:
         context = httpx.create_ssl_context() if transport is None else True
 
         def client(keepalive: int) -> httpx.AsyncClient:
+            limits = httpx.Limits(
+                max_connections=max_connections,
+                max_keepalive_connections=keepalive,
+                keepalive_expiry=2,  # uvicorn closes an idle connection after 5 s
+            )
             return httpx.AsyncClient(
                 base_url=self.url,
                 timeout=timeout,
-                limits=httpx.Limits(
-                    max_connections=max_connections,
-                    max_keepalive_connections=keepalive,
-                    keepalive_expiry=2,  # uvicorn closes an idle connection after 5 s
-                ),
                 headers={"Accept": "application/json", "User-Agent": "dca-daemon"},
                 follow_redirects=False,
-                verify=context,
                 trust_env=False,  # no proxy gets to see the keys
-                transport=transport,
+                transport=transport
+                or httpx.AsyncHTTPTransport(
+                    verify=context, trust_env=False, limits=limits, socket_options=SOCKET_OPTIONS
+                ),
             )
 
         self._client = client(max_connections)

@@ -46,8 +46,8 @@ from dca_daemon.services.reconciliation.findings import Reconciliation
 log = structlog.get_logger()
 
 LEADER_LOCK_KEY = 0x0DCA_0000_0003
-_GRACE_SECONDS = 8.0
-_RETRY_SECONDS = 2.0
+_GRACE_SECONDS = 6.0
+_RETRY_SECONDS = 1.0
 _COMPARISON = ReconcileConfig(grace_seconds=90.0)  # a lost notification is made up for by the next scan
 
 

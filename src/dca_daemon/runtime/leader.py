@@ -14,13 +14,13 @@ from typing import Any, LiteralString
 import psycopg
 import structlog
 
-from dca_daemon.domain.errors import DatabaseError
+from dca_daemon.domain.errors import ConfigError, DatabaseError
 from dca_daemon.ledger.patience import CLIENT_KEEPALIVES, SERVER_KEEPALIVES, answered
 
 log = structlog.get_logger()
 
 _BACKOFF_FIRST_SECONDS = 0.5
-_BACKOFF_LAST_SECONDS = 15.0
+_BACKOFF_LAST_SECONDS = 4.0  # with what a connection takes: well within ten seconds of the database's return
 
 _TRY: LiteralString = "SELECT pg_try_advisory_lock(%s)"
 # The session still is the one that took the lock, and still has it (a pooler could have swapped it).
@@ -69,6 +69,8 @@ class LeaderLock:
                     return
             except (psycopg.Error, OSError) as error:
                 await self.close()
+                if "unsupported startup parameter" in str(error):
+                    raise _through_pooler() from None
                 if not outage:
                     log.warning("leader.database-unreachable", error=_one_line(error))
                 outage = True
@@ -121,7 +123,18 @@ class LeaderLock:
                 options=SERVER_KEEPALIVES,
                 **CLIENT_KEEPALIVES,
             )
+        try:
+            await self._refuse_pooler(conn)
+        except BaseException:
+            await conn.close()
+            raise
         return conn
+
+    async def _refuse_pooler(self, conn: psycopg.AsyncConnection[tuple[Any, ...]]) -> None:
+        """A pooler lends the same session to another daemon, which then has our lock as well. It gives itself
+        away: the process that it announces is not the one that answers."""
+        if await self._fetch_one(conn, "SELECT pg_backend_pid()") != conn.info.backend_pid:
+            raise _through_pooler()
 
     async def _sleep_until_ping(self) -> None:
         """Reads the (silent) connection meanwhile, so that its end is noticed at once."""
@@ -141,6 +154,13 @@ class LeaderLock:
             return None if row is None else row[0]
 
         return await answered(conn, self._timeout_seconds, fetch())
+
+
+def _through_pooler() -> ConfigError:
+    return ConfigError(
+        "database.url leads to a connection pooler, through which two daemons may hold the same lock",
+        remedy="give the address of PostgreSQL itself",
+    )
 
 
 def _one_line(error: BaseException) -> str:
