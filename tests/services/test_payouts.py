@@ -62,7 +62,7 @@ ENDED = [PayoutState.SETTLED, PayoutState.FAILED, PayoutState.EXPIRED, PayoutSta
 @pytest.mark.parametrize("state", OPEN)
 async def test_retry_makes_an_open_payout_due_and_moves_nothing(books: Database, state: PayoutState) -> None:
     _, payout_id = await opened(books, state)
-    await sql(books, "UPDATE payout SET next_attempt_at = now() + interval '1 day', failures = 9")
+    await sql(books, "UPDATE payout SET next_attempt_at = now() + interval '9 minutes', failures = 9")
     view = await payouts.retry(books, payout_id[:8], actor="ana")
     assert (view.state, view.failures) == (state, 0)
     async with books.transaction() as conn:

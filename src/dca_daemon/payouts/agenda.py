@@ -6,6 +6,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.ledger.db import rows, scalar
 
+# Nothing is ever put off for longer (LNbits' rate limit: ten minutes). A time further ahead was written before the
+# database's clock was set back, and would hold a payout up for as long as that.
+LONGEST_WAIT_SECONDS = 660
 SHORT_OF_FUNDS = "the source wallet is short"  # the reason of payouts that wait for money
 
 
@@ -20,7 +23,7 @@ async def owed_clients(conn: AsyncConnection, limit: int) -> list[int]:
     found = await rows(
         conn,
         # From client to client by the index: one look-up each, however many records it is owed.
-        # A failed payout's next_attempt_at is the time when it failed.
+        # A failed payout's next_attempt_at is the time when it failed; one still to come is of a clock set back.
         """WITH RECURSIVE owed AS (
                (SELECT client_id, id FROM distribution_record WHERE state = 'owed'
                  ORDER BY client_id, id LIMIT 1)
@@ -44,7 +47,8 @@ async def owed_clients(conn: AsyncConnection, limit: int) -> list[int]:
                                      BETWEEN 1 AND d.min_sats - 1)
               AND NOT EXISTS (SELECT FROM payout_record pr JOIN payout p ON p.id = pr.payout_id
                                WHERE pr.record_id = o.id AND p.state = 'failed'
-                              HAVING max(p.next_attempt_at) > clock_timestamp()
+                              HAVING max(p.next_attempt_at) FILTER
+                                         (WHERE p.next_attempt_at <= clock_timestamp()) > clock_timestamp()
                                      - make_interval(secs => least(3600, 5 * 2 ^ least(count(*), 10))))
             ORDER BY o.id LIMIT :limit""",
         limit=limit,
@@ -58,9 +62,11 @@ async def due(conn: AsyncConnection, limit: int) -> list[str]:
         conn,
         """SELECT CAST(id AS text) AS id FROM payout
             WHERE state IN ('reserved', 'invoiced', 'submitted', 'unknown')
-              AND next_attempt_at <= clock_timestamp()
+              AND (next_attempt_at <= clock_timestamp()
+                   OR next_attempt_at > clock_timestamp() + make_interval(secs => :longest))
             ORDER BY next_attempt_at, id LIMIT :limit""",
         limit=limit,
+        longest=LONGEST_WAIT_SECONDS,
     )
     return [r.id for r in found]
 
