@@ -17,7 +17,7 @@ from psycopg import AsyncConnection
 
 from dca_daemon.domain.errors import SourceError
 from dca_daemon.lamassu.columns import CASH_OUT_TXS
-from dca_daemon.lamassu.connection import SourceConfig, connect, patience_seconds, source_error
+from dca_daemon.lamassu.connection import SourceConfig, connect, notify, patience_seconds, source_error
 from dca_daemon.lamassu.identifiers import quote_identifier
 from dca_daemon.lamassu.shape import Shape, read_shape
 from dca_daemon.lamassu.trigger import PROBE_PREFIX, inspect
@@ -214,21 +214,21 @@ async def _listen(config: SourceConfig) -> list[Finding]:
         return [Finding("listen", False, exc.message, exc.remedy or "")]
     async with conn:
         try:
-            heard = await answered(conn, _PROBE_SECONDS * 2, _hears_itself(conn, config.channel))
-        except (psycopg.Error, OSError) as exc:
+            heard = await answered(conn, _PROBE_SECONDS * 2, _hears_itself(conn, config))
+        except (psycopg.Error, OSError, SourceError) as exc:
             return [Finding("listen", None, f"LISTEN fails: {source_error(exc, config).message}", deaf)]
     if not heard:
         return [Finding("listen", None, "LISTEN is deaf: our own notification did not come back", deaf)]
     return [Finding("listen", True, "notifications get through")]
 
 
-async def _hears_itself(conn: AsyncConnection, channel: str) -> bool:
+async def _hears_itself(conn: AsyncConnection, config: SourceConfig) -> bool:
     token = f"{PROBE_PREFIX}check-{id(conn):x}"
-    await conn.execute(f"LISTEN {quote_identifier(channel)}")
-    await conn.execute("SELECT pg_catalog.pg_notify(%s, %s)", (channel, token))
+    await conn.execute(f"LISTEN {quote_identifier(config.channel)}")
+    await notify(config, token)
     end = asyncio.get_running_loop().time() + _PROBE_SECONDS
     while (left := end - asyncio.get_running_loop().time()) > 0:
-        async for notify in conn.notifies(timeout=left, stop_after=1):
-            if notify.payload == token:
+        async for heard in conn.notifies(timeout=left, stop_after=1):
+            if heard.payload == token:
                 return True
     return False

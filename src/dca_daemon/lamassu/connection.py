@@ -103,6 +103,21 @@ async def _set_up(conn: AsyncConnection, timeout: str) -> None:
         await conn.execute("SET client_encoding = 'SQL_ASCII'")
 
 
+async def notify(config: SourceConfig, payload: str) -> None:
+    """Notifies whoever listens on our channel, on a connection of its own. Raises `SourceError`.
+
+    What a session tells itself comes back even through a pooler that passes on nothing of what others tell it.
+    """
+    conn = await connect(config, listening=True)
+    try:
+        telling = conn.execute("SELECT pg_catalog.pg_notify(%s, %s)", (config.channel, payload))
+        await answered(conn, config.connect_timeout_seconds, telling)
+    except (psycopg.Error, OSError) as exc:
+        raise source_error(exc, config) from None
+    finally:
+        await conn.close()
+
+
 def patience_seconds(config: SourceConfig) -> float:
     """How long to wait for a statement: longer than the server's own timeout, which tells the reason."""
     return config.statement_timeout_seconds + _GRACE_SECONDS

@@ -20,7 +20,7 @@ import structlog
 from psycopg import AsyncConnection, Notify
 
 from dca_daemon.domain.errors import SourceError
-from dca_daemon.lamassu.connection import SourceConfig, connect, source_error
+from dca_daemon.lamassu.connection import SourceConfig, connect, notify, source_error
 from dca_daemon.lamassu.identifiers import quote_identifier
 from dca_daemon.lamassu.outage import Outage
 from dca_daemon.lamassu.rows import is_uuid
@@ -125,9 +125,9 @@ class Listener:
         while time.monotonic() < end:
             slice_seconds = max(0.01, min(times.quiet_seconds, check_at - time.monotonic()))
             quiet = True
-            async for notify in conn.notifies(timeout=slice_seconds):
+            async for notification in conn.notifies(timeout=slice_seconds):
                 quiet = False
-                self._heard(notify)
+                self._heard(notification)
             if time.monotonic() >= check_at:
                 was_listening = self.listening
                 await self._judge(conn, heard, None)
@@ -149,8 +149,7 @@ class Listener:
     async def _probe(self, conn: AsyncConnection) -> bool:
         """Notifies itself: a pooler or a proxy may take LISTEN without ever passing anything on."""
         token = PROBE_PREFIX + secrets.token_hex(8)
-        notify = conn.execute("SELECT pg_catalog.pg_notify(%s, %s)", (self._config.channel, token))
-        await answered(conn, self._times.answer_seconds, notify)
+        await notify(self._config, token)
         end = time.monotonic() + self._times.probe_seconds
         while (left := end - time.monotonic()) > 0:
             async for notification in conn.notifies(timeout=left, stop_after=1):
@@ -171,14 +170,14 @@ class Listener:
         if away_seconds is not None:
             log.info("listener.recovered", away_seconds=away_seconds, mode=self.status.mode)
 
-    def _heard(self, notify: Notify) -> None:
-        if notify.channel != self._config.channel or notify.payload.startswith(PROBE_PREFIX):
+    def _heard(self, heard: Notify) -> None:
+        if heard.channel != self._config.channel or heard.payload.startswith(PROBE_PREFIX):
             return
-        if not is_uuid(notify.payload):
-            log.warning("listener.odd-payload", payload=notify.payload[:64], pid=notify.pid)
+        if not is_uuid(heard.payload):
+            log.warning("listener.odd-payload", payload=heard.payload[:64], pid=heard.pid)
             return
         self.status = replace(self.status, last_notification_at=datetime.now(UTC))
-        self._on_ids([notify.payload])
+        self._on_ids([heard.payload])
 
     def _lost(self, error: str) -> None:
         to_log = self._outage.failed()

@@ -53,8 +53,8 @@ class _Connection(psycopg.AsyncConnection[Any]):
 class Database:
     """Hands out transactions on our own PostgreSQL.
 
-    What waiting can mend comes out as `DatabaseError`. `url` has the form `postgresql+psycopg://…`. The server ends
-    a statement after `statement_timeout_seconds`, and a little later we hang up; None: they take as long as it takes.
+    What waiting can mend comes out as `DatabaseError`. `url` has the form `postgresql+psycopg://…`. The server
+    ends a statement after `statement_timeout_seconds`, and a little later we hang up; None: any time will do.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ REMEDIES = {
     404: "check the key: LNbits knows no wallet with it",
 }
 # An LNbits whose host vanished without a word knows nothing of our request when it is back: its kernel says so to
-# the next probe, where we would otherwise wait out the whole time-out. The last is for what was never acknowledged.
+# the next probe, where we would else wait out the whole time-out. The last is for what was never acknowledged.
 SOCKET_OPTIONS = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5),
