@@ -34,8 +34,13 @@ _RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock: the transact
 # row, although SQLAlchemy does not call these "operational".
 _AWAY = ("25006", "25P03", "25P04", "XX001", "XX002")
 _TOO_MUCH = "54"  # the class of what a limit of PostgreSQL refuses, a row's own fault: it would never get better
-_GRACE_SECONDS = 10.0  # how much longer than the server's own timeout we wait for an answer
-_OPTIONS = f"-c timezone=UTC -c lock_timeout=30s -c idle_in_transaction_session_timeout=60s {SERVER_KEEPALIVES}"
+_GRACE_SECONDS = 5.0  # how much longer than the server's own timeout we wait for an answer
+# READ COMMITTED, whatever the server's default: what is read under a lock is read after the lock was had. A daemon
+# that stands still in a transaction (SIGSTOP, a frozen virtual machine) loses its locks to the next one.
+_OPTIONS = (
+    r"-c timezone=UTC -c lock_timeout=30s -c idle_in_transaction_session_timeout=15s"
+    rf" -c default_transaction_isolation=read\ committed {SERVER_KEEPALIVES}"
+)
 _CONNECT_ARGS = {"connect_timeout": 5, **CLIENT_KEEPALIVES}
 
 
@@ -75,6 +80,7 @@ class Database:
             return conn
 
         self.name = parsed.render_as_string(hide_password=True)
+        self.work_error: str | None = None  # why the last work had to wait for the database
         self.engine: AsyncEngine = create_async_engine(
             parsed,
             pool_size=pool_size,
@@ -97,8 +103,14 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """One transaction at READ COMMITTED: committed at the end of the block, rolled back on an error."""
         try:
-            async with self.engine.begin() as conn:
-                yield conn
+            async with self.engine.connect() as conn:
+                try:
+                    async with conn.begin():
+                        yield conn
+                except DBAPIError as error:
+                    if _is_away(error):  # a session begun while the server was read-only would stay so
+                        await conn.invalidate()
+                    raise
         except (DBAPIError, PoolTimeoutError) as error:
             if sqlstate(error) in _RETRYABLE or not _is_away(error):
                 raise
@@ -111,6 +123,17 @@ class Database:
 
         `step` names the fault points around its commit.
         """
+        try:
+            done = await self._retried(work, step)
+        except DatabaseError as error:
+            self.work_error = str(error)
+            raise
+        self.work_error = None
+        return done
+
+    async def _retried(
+        self, work: Callable[[AsyncConnection], Awaitable[T]], step: fault_points.CommitStep | None
+    ) -> T:
         for attempt in range(1, RETRIES_MAX + 1):
             try:
                 async with self.transaction() as conn:

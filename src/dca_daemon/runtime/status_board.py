@@ -90,7 +90,9 @@ class StatusBoard:
     async def readiness(self) -> Readiness:
         """Whether the job gets done, component by component."""
         await self._refresh()
-        database = Component(self._books_error is None, self._books_error)
+        # It can be read, and yet take no writes: a full disk, a switch to read-only.
+        trouble = self._books_error or self._db.work_error
+        database = Component(trouble is None, trouble)
         if not self._lock.is_leader:
             return Readiness("standby", {"database": database})
         return Readiness(
