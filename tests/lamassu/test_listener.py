@@ -75,7 +75,7 @@ async def kill_listener(dsn: str, database: str) -> None:
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
         await conn.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'dca-daemon' AND datname = %s",
+            " WHERE application_name = 'dca-daemon listener' AND datname = %s",
             (database,),
         )
 
@@ -208,7 +208,7 @@ async def test_a_frozen_backend_is_noticed(lamassu_db: LamassuDb, config: Source
         async with await psycopg.AsyncConnection.connect(lamassu_db.admin_dsn) as conn:
             found = await (
                 await conn.execute(
-                    "SELECT pid FROM pg_stat_activity WHERE application_name = 'dca-daemon'"
+                    "SELECT pid FROM pg_stat_activity WHERE application_name = 'dca-daemon listener'"
                     " AND datname = current_database()"
                 )
             ).fetchone()

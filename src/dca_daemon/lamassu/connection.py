@@ -71,7 +71,7 @@ async def connect(config: SourceConfig, *, listening: bool = False) -> AsyncConn
     dsn = (config.listen_dsn or config.dsn) if listening else config.dsn
     chosen = conninfo_to_dict(dsn)
     ours: dict[str, Any] = {
-        "application_name": "dca-daemon",
+        "application_name": "dca-daemon listener" if listening else "dca-daemon",
         "connect_timeout": config.connect_timeout_seconds,
         "client_encoding": "UTF8",
         **CLIENT_KEEPALIVES,

@@ -38,8 +38,8 @@ class ListenTimes:
     looked at again; `recycle`: age at which a connection is replaced, `deaf`: the same for one that hears
     nothing; `probe`: how long our own notification may take to come back."""
 
-    quiet_seconds: float = 4.0
-    answer_seconds: float = 4.0
+    quiet_seconds: float = 3.0
+    answer_seconds: float = 3.0
     check_seconds: float = 60.0
     recycle_seconds: float = 1800.0
     deaf_seconds: float = 300.0

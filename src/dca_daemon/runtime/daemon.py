@@ -19,6 +19,7 @@ import structlog
 from dca_daemon.domain.cash_out import SourceRow
 from dca_daemon.domain.errors import DatabaseError, SourceError
 from dca_daemon.lamassu.listener import Listener
+from dca_daemon.lamassu.outage import Outage
 from dca_daemon.lamassu.scanner import Scanner
 from dca_daemon.lamassu.source import LamassuSource, RowDigest
 from dca_daemon.ledger import migrate
@@ -47,7 +48,6 @@ log = structlog.get_logger()
 
 LEADER_LOCK_KEY = 0x0DCA_0000_0003
 _GRACE_SECONDS = 6.0
-_RETRY_SECONDS = 1.0
 _COMPARISON = ReconcileConfig(grace_seconds=90.0)  # a lost notification is made up for by the next scan
 
 
@@ -150,6 +150,7 @@ class Daemon:
 
     async def _active(self, stop: asyncio.Event) -> None:
         """Takes the lock, works, and after a loss of the lock stands by again."""
+        outage = Outage()
         while not stop.is_set():
             if not await until_stopped(stop, self._lock.wait_until_leader()):
                 return
@@ -158,18 +159,20 @@ class Daemon:
             follower = asyncio.create_task(follow(stop, session))
             try:
                 await self._prepare(session)
+                outage.recovered()
                 await supervise(self._services(session), session, _GRACE_SECONDS)
             except DatabaseError as error:
                 if error.code == migrate.SCHEMA_CODE:
                     raise
                 sdnotify.status("standing by")
-                log.warning("daemon.standing-by", reason=str(error))
+                if outage.failed():
+                    log.warning("daemon.standing-by", reason=str(error))
             finally:
                 follower.cancel()
                 for name in ("intake", "payer"):
                     self._heartbeats.unregister(name)
                 await self._lock.close()
-            await pause(stop, _RETRY_SECONDS)
+            await pause(stop, outage.delay_seconds)
 
     async def _prepare(self, session: asyncio.Event) -> None:
         """What must be right before anything is booked or paid."""
