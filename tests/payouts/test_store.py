@@ -227,6 +227,18 @@ async def test_postponed_payouts_are_due_later(books: Database) -> None:
     assert (await load(books, payout_id)).failures == 1
 
 
+async def test_a_clock_set_back_holds_no_postponed_payout_up(books: Database) -> None:
+    """Its next attempt was written by the clock of tomorrow."""
+    payout_id = await reserved(books, await owed_client(books))
+    payout = await load(books, payout_id)
+    await books.run(lambda c: store.postpone(c, payout, seconds=300, reason="away"))
+    async with books.transaction() as conn:
+        assert await agenda.due(conn, 10) == []
+    await sql(books, "UPDATE payout SET next_attempt_at = next_attempt_at + interval '1 hour'")
+    async with books.transaction() as conn:
+        assert await agenda.due(conn, 10) == [payout_id]
+
+
 async def test_an_invoice_close_to_its_end_is_expiring(books: Database) -> None:
     payout_id = await reserved(books, await owed_client(books))
     await invoice(books, payout_id)
@@ -282,6 +294,19 @@ async def test_after_failures_a_client_waits_ever_longer_for_the_next_payout(boo
             async with books.transaction() as conn:
                 assert await agenda.owed_clients(conn, 10) == expected
     await assert_books_hold(books)
+
+
+async def test_a_failure_of_a_clock_set_back_since_holds_no_client_up(books: Database) -> None:
+    client_id = await owed_client(books)
+    payout_id = await reserved(books, client_id)
+    await invoice(books, payout_id)
+    await submit(books, payout_id)
+    await fail(books, payout_id)
+    async with books.transaction() as conn:
+        assert await agenda.owed_clients(conn, 10) == []
+    await sql(books, "UPDATE payout SET next_attempt_at = next_attempt_at + interval '1 day'")
+    async with books.transaction() as conn:
+        assert await agenda.owed_clients(conn, 10) == [client_id]
 
 
 async def test_each_client_that_is_owed_is_found_once_the_longest_waiting_first(books: Database) -> None:

@@ -129,6 +129,24 @@ async def test_a_stop_while_the_server_is_frozen_does_not_hang(
         os.kill(pid, signal.SIGCONT)
 
 
+async def test_the_server_is_told_to_notice_a_daemon_that_vanished(dsn: str) -> None:
+    """Else it would keep the lock for its dead holder for hours, and no standby could take over."""
+    lock = daemon(dsn)
+    await lock.wait_until_leader()
+    assert lock._conn is not None
+    for name, expected in {
+        "tcp_keepalives_idle": "5",
+        "tcp_keepalives_interval": "2",
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": "8000",
+        "client_connection_check_interval": "2000",
+    }.items():
+        query = "SELECT setting FROM pg_settings WHERE name = %s"
+        row = await (await lock._conn.execute(query, (name,))).fetchone()
+        assert row == (expected,)
+    await lock.close()
+
+
 @pytest.mark.parametrize("key", [KEY, -5, 2**40 + 7, -(2**63), 2**63 - 1])
 async def test_a_lock_that_is_gone_is_noticed_whatever_its_key(dsn: str, logged: Lines, key: int) -> None:
     lock = daemon(dsn, key)
