@@ -230,6 +230,12 @@ async def execute(conn: AsyncConnection, sql: str, **parameters: Any) -> int:
     return (await conn.execute(statement(sql), parameters)).rowcount
 
 
+async def is_pooled(conn: AsyncConnection) -> bool:
+    """Whether a connection pooler is in between: the process that it announces is not the one that answers."""
+    driver = (await conn.get_raw_connection()).driver_connection
+    return bool(driver is None or await scalar(conn, "SELECT pg_backend_pid()") != driver.info.backend_pid)
+
+
 async def lock_pool(conn: AsyncConnection, pool_id: int) -> None:
     """Serializes everything that changes fiat balances of a pool, until the transaction ends."""
     await one(conn, "SELECT pg_advisory_xact_lock(:class, :pool)", **{"class": LOCK_CLASS_POOL, "pool": pool_id})

@@ -20,7 +20,7 @@ from dca_daemon.domain.money import MSATS_PER_SAT, sats_text
 from dca_daemon.lamassu.check import check_source
 from dca_daemon.lamassu.connection import SourceConfig
 from dca_daemon.ledger import migrate
-from dca_daemon.ledger.db import Database, first_line, one, rows
+from dca_daemon.ledger.db import Database, first_line, is_pooled, one, rows
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.lnbits import LnbitsProbe, LnbitsWallet
 from dca_daemon.services import baseline, status
@@ -102,11 +102,19 @@ async def check_books(subject: Subject) -> list[Finding]:
                       current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS sync,
                       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser""",
         )
+        pooled = await is_pooled(conn)
     revision = await migrate.revision(subject.books)
     where = f"connected as {found.role}, PostgreSQL {found.version}"
     durable = found.fsync == "on" and found.sync != "off"
     return [
         _finding("database", "reachable", found.number >= _OLDEST_POSTGRESQL, where, "use PostgreSQL 14 or newer"),
+        _finding(
+            "database",
+            "direct",
+            not pooled,
+            "a connection pooler answers" if pooled else "PostgreSQL itself answers",
+            "give its own address in database.url: through a pooler two daemons may hold the same lock",
+        ),
         _finding(
             "database",
             "schema",
