@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-
-import pytest
 
 from dca_daemon.demo import atm_scenarios
 from dca_daemon.demo.atm import SimulatedAtm
 from dca_daemon.demo.lamassu_schema import create_schema
 from dca_daemon.demo.lnbits_server import LnbitsServer
-from dca_daemon.demo.postgres import TEST_SETTINGS, EmbeddedPostgres
+from dca_daemon.demo.postgres import EmbeddedPostgres
 from tests.e2e.conftest import Installation, eventually, get, set_up
 from tests.fixtures.books import prepare_books
 from tests.fixtures.postgres import LamassuDb, TestDb
-
-
-@pytest.fixture
-def own_postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    """A server for the books of this test alone, to be stopped."""
-    server = EmbeddedPostgres(tmp_path / "books", TEST_SETTINGS)
-    server.start()
-    yield server
-    server.destroy()
-
-
-@pytest.fixture
-def lamassu_postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    """A server for Lamassu's database of this test alone, to be stopped."""
-    server = EmbeddedPostgres(tmp_path / "lamassu", TEST_SETTINGS)
-    server.start()
-    yield server
-    server.destroy()
 
 
 async def test_everything_may_be_away_at_any_time(
