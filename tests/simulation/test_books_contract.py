@@ -111,7 +111,7 @@ def a_step(random: Random, rows: list[SourceRow], payouts: int, number: int) -> 
     index, stale = random.randrange(payouts), random.random() < 0.3
     life_seconds = random.choice([10, 86_400])
     again = random.randint(0, max(0, number - 1)) if random.random() < 0.1 else number
-    seconds, failed = random.choice([-1.0, 1000.0]), random.random() < 0.5
+    seconds, failed = random.choice([-1.0, 500.0]), random.random() < 0.5
     outcome = random.choice([PayoutState.FAILED, PayoutState.EXPIRED, PayoutState.VOID])
     reason = random.choice(["why", "the source wallet is short"])
     steps: dict[str, Callable[[PayoutBooks, Side, Payout], Awaitable[None]]] = {
