@@ -113,6 +113,7 @@ def test_the_digest_changes_with_all_that_the_verdict_looks_at(changes: dict[str
 
 def test_the_digest_tells_false_from_null() -> None:
     assert success(dispense_confirmed=False).digest != success(dispense_confirmed=None).digest
+    assert success(error="None").digest != success(error=None).digest
 
 
 def take_apart(**changes: Any) -> Any:
@@ -138,7 +139,9 @@ def test_a_good_row_is_split() -> None:
         ({"fiat": Decimal("-1")}, "not greater than zero"),
         ({"fiat": Decimal("1.00001")}, "finer"),
         ({"fiat": Decimal("NaN")}, "not an amount"),
+        ({"fiat": Decimal(10) ** 13}, "too large to be one cash-out"),
         ({"commission_percentage": None}, "commission_percentage"),
+        ({"commission_percentage": Decimal("1.23E-999999999")}, "too many digits"),
     ],
 )
 def test_a_row_that_cannot_be_split_says_why(changes: dict[str, Any], words: str) -> None:
@@ -149,3 +152,14 @@ def test_a_row_that_cannot_be_split_says_why(changes: dict[str, Any], words: str
 def test_the_largest_and_the_smallest_row_can_be_split() -> None:
     assert take_apart(crypto_atoms=Decimal(MAX_SATS))[0].total_sats == MAX_SATS
     assert take_apart(crypto_atoms=Decimal(1), fiat=Decimal("0.01"))[0].principal_sats == 1
+
+
+def test_what_is_said_of_a_row_is_one_short_line() -> None:
+    long = "x" * 10_000 + "\n\x1b[31m"
+    for changes in (
+        {"error": long, "dispense_confirmed": False},
+        {"crypto_code": long},
+        {"status": long, "dispense": False, "dispense_confirmed": False},
+    ):
+        text = classify(success(**changes)).text
+        assert len(text) < 400 and text.isprintable()

@@ -13,6 +13,7 @@ from dca_daemon.domain.errors import InputError
 from dca_daemon.domain.money import (
     MINOR_DIGITS,
     SATS_PER_BTC,
+    exact,
     fiat_per_btc,
     fiat_text,
     from_minor,
@@ -128,3 +129,15 @@ def test_amounts_in_words() -> None:
     assert fiat_text(-5, "GTQ") == "-0.05 GTQ"
     assert fiat_text(1500, "JPY") == "1,500 JPY"
     assert [sats_text(n) for n in (0, 1, 484218)] == ["0 sats", "1 sat", "484,218 sats"]
+
+
+@pytest.mark.parametrize("exponent", [19, 131_071, 10**6, 999_999_999, 10**18 - 1])
+def test_no_exponent_is_too_large_to_be_refused_at_once(exponent: int) -> None:
+    for number in (f"1E+{exponent}", f"-1.5E+{exponent}", f"1E-{exponent}"):
+        with pytest.raises(InputError):
+            to_minor(Decimal(number), "GTQ")
+    assert to_minor(Decimal(f"0E+{exponent}"), "GTQ") == 0
+    if exponent > 10**5:
+        for number in (f"1E+{exponent}", f"7.1E-{exponent}"):
+            with pytest.raises(InputError, match="too many digits"):
+                exact(Decimal(number), "ticker")

@@ -12,8 +12,9 @@ from decimal import Decimal
 from enum import StrEnum
 
 from dca_daemon.domain.errors import InputError
-from dca_daemon.domain.money import MAX_SATS, to_minor
+from dca_daemon.domain.money import MAX_AMOUNT_MINOR, MAX_SATS, to_minor
 from dca_daemon.domain.split import Charge, Split, SplitMethod, split
+from dca_daemon.domain.text import plain
 
 BITCOIN_CODES = ("BTC", "LN")
 
@@ -85,7 +86,7 @@ def row_digest(
 ) -> str:
     """What the scanner compares, to tell which rows have changed since the books saw them."""
     flags = f"{dispense:d}{'-' if dispense_confirmed is None else int(dispense_confirmed)}"
-    return f"{tx_version}:{status}:{flags}:{zlib.crc32(f'{error}|{error_code}'.encode()):08x}"
+    return f"{tx_version}:{status}:{flags}:{zlib.crc32(f'{error!r}|{error_code!r}'.encode()):08x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Classification:
 def classify(row: SourceRow, coins: tuple[str, ...] = BITCOIN_CODES) -> Classification:
     """What the row means now. `coins` are the codes that the operator's filter lets through."""
     if row.crypto_code not in BITCOIN_CODES:
-        return Classification(Verdict.IGNORED, "other-coin", f"{row.crypto_code} is not bitcoin")
+        return Classification(Verdict.IGNORED, "other-coin", f"{plain(row.crypto_code)} is not bitcoin")
     if row.crypto_code not in coins:
         return Classification(Verdict.IGNORED, "filter-coin", f"the coin filter leaves out {row.crypto_code}")
     if row.dispense_confirmed is True:
@@ -121,7 +122,7 @@ def _failure(row: SourceRow) -> Classification:
         return Classification(Verdict.FAILED, "operator-cancel", "the operator cancelled it")
     if row.error is not None or row.error_code is not None:
         detail = row.error or row.error_code
-        return Classification(Verdict.FAILED, "error", f"Lamassu reports: {detail}")
+        return Classification(Verdict.FAILED, "error", f"Lamassu reports: {plain(detail, 300)}")
     if row.dispense:
         return Classification(
             Verdict.FAILED,
@@ -130,7 +131,9 @@ def _failure(row: SourceRow) -> Classification:
         )
     if row.status == "notSeen":
         return Classification(Verdict.FAILED, "not-paid", "no coins have been seen")
-    return Classification(Verdict.FAILED, "not-dispensed", f"coins {row.status}, no notes have been asked for yet")
+    return Classification(
+        Verdict.FAILED, "not-dispensed", f"coins {plain(row.status)}, no notes have been asked for yet"
+    )
 
 
 def split_row(row: SourceRow, *, pool_currency: str, method: SplitMethod, charge: Charge) -> tuple[Split, int]:
@@ -140,12 +143,14 @@ def split_row(row: SourceRow, *, pool_currency: str, method: SplitMethod, charge
     """
     atoms = row.crypto_atoms
     if not atoms.is_finite() or atoms != atoms.to_integral_value() or not 0 < atoms <= MAX_SATS:
-        raise InputError(f"crypto_atoms {atoms} is not a number of satoshis between 1 and {MAX_SATS}")
+        raise InputError(f"crypto_atoms {plain(atoms)} is not a number of satoshis between 1 and {MAX_SATS}")
     if row.fiat_code != pool_currency:
-        raise InputError(f"the cash-out is in {row.fiat_code}, the pool is in {pool_currency}")
+        raise InputError(f"the cash-out is in {plain(row.fiat_code)}, the pool is in {pool_currency}")
     fiat_minor = to_minor(row.fiat, row.fiat_code)
+    if fiat_minor > MAX_AMOUNT_MINOR:
+        raise InputError(f"fiat {plain(row.fiat)} {row.fiat_code} is too large to be one cash-out")
     if fiat_minor <= 0:
-        raise InputError(f"fiat {row.fiat} {row.fiat_code} is not greater than zero")
+        raise InputError(f"fiat {plain(row.fiat)} {row.fiat_code} is not greater than zero")
     parts = split(
         total_sats=int(atoms),
         fiat_minor=fiat_minor,

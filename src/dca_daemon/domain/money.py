@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from fractions import Fraction
 
 from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.text import plain
 
 SATS_PER_BTC = 100_000_000
 MSATS_PER_SAT = 1_000
@@ -17,6 +19,9 @@ _TYPED = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 # The default context keeps 28 digits: it would round away what is finer, and trip over huge exponents.
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+MAX_AMOUNT_MINOR = 10**15 - 1  # of one deposit or cash-out: thousands of them still fit into an account
+_MAX_MINOR_DIGITS = 19  # before the point: no account can hold more
+_MAX_PLACES = 20_000  # as far as PostgreSQL's numbers go; a Decimal's exponent can be 10**18
 
 # ISO 4217 active codes, grouped by the number of digits of their minor unit.
 _MINOR_DIGITS: dict[int, str] = {
@@ -41,7 +46,7 @@ def minor_digits(currency: str) -> int:
         return MINOR_DIGITS[currency]
     except KeyError:
         raise InputError(
-            f"unknown currency {currency!r}", remedy="use an ISO 4217 code such as GTQ, EUR or USD"
+            f"unknown currency {plain(currency)!r}", remedy="use an ISO 4217 code such as GTQ, EUR or USD"
         ) from None
 
 
@@ -50,13 +55,26 @@ def to_minor(amount: Decimal, currency: str) -> int:
     digits = minor_digits(currency)
     if not amount.is_finite():
         raise InputError(f"{amount} is not an amount of money")
+    if not amount:
+        return 0
+    if amount.adjusted() + digits >= _MAX_MINOR_DIGITS:
+        raise InputError(f"the amount {plain(amount)} is too large to be one")
     scaled = _EXACT.scaleb(amount, digits)
     whole = scaled.to_integral_value()
     if scaled != whole:
-        raise InputError(f"{amount} {currency} is finer than the currency's minor unit ({digits} digits)")
-    if whole.adjusted() > 18:  # no account can hold as much
-        raise InputError(f"the amount {amount} is too large to be one")
+        raise InputError(f"{plain(amount)} {currency} is finer than the currency's minor unit ({digits} digits)")
     return int(whole)
+
+
+def exact(number: Decimal, name: str) -> Fraction:
+    """The same number, to calculate with. Raises `InputError` for one that would take all memory, or is none."""
+    if not number.is_finite():
+        raise InputError(f"{name} {number} is not a number")
+    _, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)
+    if len(digits) + abs(exponent) > _MAX_PLACES:
+        raise InputError(f"{name} {plain(number)} has too many digits")
+    return Fraction(number)
 
 
 def from_minor(minor: int, currency: str) -> Decimal:
@@ -67,12 +85,12 @@ def from_minor(minor: int, currency: str) -> Decimal:
 def parse_fiat(text: str, currency: str) -> int:
     """What a person typed ("1000", "1000.50") as a positive number of minor units. Raises `InputError`."""
     if not _TYPED.fullmatch(text.strip()):  # Decimal itself would take 1e5, 1_000 and other scripts' digits
-        raise InputError(f"{text!r} is not an amount", remedy="write it like 1000 or 1000.50")
+        raise InputError(f"{plain(text)!r} is not an amount", remedy="write it like 1000 or 1000.50")
     minor = to_minor(Decimal(text.strip()), currency)
     if minor <= 0:
-        raise InputError(f"the amount must be greater than zero, not {text.strip()}")
-    if minor >= 10**15:
-        raise InputError(f"the amount {text.strip()} is too large to be one")
+        raise InputError(f"the amount must be greater than zero, not {plain(text)}")
+    if minor > MAX_AMOUNT_MINOR:
+        raise InputError(f"the amount {plain(text)} is too large to be one")
     return minor
 
 

@@ -11,7 +11,8 @@ from enum import StrEnum
 from fractions import Fraction
 
 from dca_daemon.domain.errors import InputError
-from dca_daemon.domain.money import SATS_PER_BTC
+from dca_daemon.domain.money import SATS_PER_BTC, exact
+from dca_daemon.domain.text import plain
 
 
 class SplitMethod(StrEnum):
@@ -49,11 +50,11 @@ def effective_commission(commission: Decimal, discount_percent: int | None) -> F
     Raises `InputError` unless 0 ≤ commission ≤ 1 and 0 ≤ discount ≤ 100.
     """
     if not commission.is_finite() or not 0 <= commission <= 1:
-        raise InputError(f"commission {commission} is not a fraction between 0 and 1")
+        raise InputError(f"commission {plain(commission)} is not a fraction between 0 and 1")
     discount = 0 if discount_percent is None else discount_percent
     if not 0 <= discount <= 100:
         raise InputError(f"discount {discount} is not a whole percentage between 0 and 100")
-    return Fraction(commission) * Fraction(100 - discount, 100)
+    return exact(commission, "commission") * Fraction(100 - discount, 100)
 
 
 def split(
@@ -86,7 +87,7 @@ def split(
                 "the row has no usable raw_ticker_price",
                 remedy='decide by hand, or set lamassu.split_method = "recorded"',
             )
-        principal = round(Fraction(fiat) / Fraction(ticker) * SATS_PER_BTC)
+        principal = round(exact(fiat, "fiat") / exact(ticker, "raw_ticker_price") * SATS_PER_BTC)
         # Machines round coins to 100 sats, so a fully discounted commission can come out slightly negative.
         commission_sats = max(0, total_sats - principal)
         fraction = Fraction(commission_sats, total_sats)
