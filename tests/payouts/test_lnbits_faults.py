@@ -64,7 +64,7 @@ class Script:
 
 
 def answer(status: int, body: object) -> httpx.Response:
-    return httpx.Response(status, json=body)
+    return httpx.Response(status, content=json.dumps(body).encode())
 
 
 def row(**changes: object) -> dict[str, object]:
@@ -168,6 +168,8 @@ async def test_a_wrong_record_in_place_of_ours_is_a_contradiction() -> None:
     [
         (201, {"payment_hash": HASH, "status": "success", "amount": -1_000_000}, PayHint.ACCEPTED),
         (201, {"payment_hash": HASH, "checking_id": "before 1.0: no status"}, PayHint.ACCEPTED),
+        (201, {"payment_hash": HASH, "status": "\x00\ud800" * 9_000}, PayHint.ACCEPTED),
+        (520, {"status": "failed", "detail": "\x00\ud800" * 9_000}, PayHint.REFUSED),
         (201, {"payment_hash": HASH, "status": "pending", "amount": -1_000_000}, PayHint.PENDING),
         (201, {"payment_hash": HASH, "status": "failed", "amount": -1_000_000}, PayHint.REFUSED),
         (201, {"payment_hash": HASH, "status": "failed", "amount": 1_000_000}, PayHint.REFUSED),
@@ -186,7 +188,7 @@ async def test_a_wrong_record_in_place_of_ours_is_a_contradiction() -> None:
 async def test_a_complete_answer_to_a_pay_request_is_a_hint(status: int, body: object, hint: PayHint) -> None:
     given = await pay(Script(answer(status, body)).wallet())
     assert (given.hint, given.http_status) == (hint, status)
-    assert given.text
+    assert given.text and given.text.isprintable() and len(given.text) <= 400, "it goes into the books"
 
 
 async def test_paying_sends_the_admin_key_in_a_header_and_our_ids_in_the_body() -> None:
@@ -262,6 +264,7 @@ async def test_older_versions_answers_are_understood(changes: dict[str, object])
         {"amount": None},
         {"wallet_id": "another"},
         {"wallet_id": None},
+        {"wallet_id": "receiver\x00"},
         {"payment_hash": "cd" * 32},
         {"external_id": "payout-2"},
         {"bolt11": make_invoice(2_000_000)},
@@ -277,6 +280,7 @@ async def test_older_versions_answers_are_understood(changes: dict[str, object])
         "no amount",
         "another wallet",
         "no wallet",
+        "a wallet that can't be stored",
         "another hash",
         "another id",
         "invoice over more",
@@ -367,14 +371,20 @@ async def test_looking_up_is_repeated_until_it_is_answered() -> None:
         rows(row(amount="1000000")),
         rows(row(amount=-1_000_000.5)),
         rows(row(amount=True)),
+        rows(row(amount=-(10**20))),
+        rows(row(fee=10**20)),
+        rows(row(wallet_id="\x00")),
+        rows(row(status="\ud800" * 9_000)),
+        answer(200, {"data": [row()], "total": True}),
         rows(row(payment_hash=None)),
         answer(200, {"data": [1], "total": 1}),
         answer(200, [row()]),
     ],
 )
 async def test_a_list_that_is_not_what_was_asked_for_proves_nothing(response: httpx.Response) -> None:
-    with pytest.raises(WalletReplyError):
+    with pytest.raises(WalletReplyError) as raised:
         await Script(response).wallet().sent(HASH)
+    assert str(raised.value).isprintable() and len(str(raised.value)) < 500, "it goes into the books"
 
 
 @pytest.mark.parametrize(
@@ -454,7 +464,16 @@ async def test_too_many_requests_say_how_long_to_wait(header: dict[str, str], se
 
 @pytest.mark.parametrize(
     "url",
-    ["", "lnbits.test", "ftp://lnbits.test", "http://", "http://user:secret@h", "http://h/?k=1", "http://h:port"],
+    [
+        "",
+        "lnbits.test",
+        "ftp://lnbits.test",
+        "http://",
+        "http://user:secret@h",
+        "http://h/?k=1",
+        "http://h:port",
+        "http://h/\ud800",
+    ],
 )
 def test_a_wrong_address_is_refused_at_once(url: str) -> None:
     with pytest.raises(ConfigError) as raised:
@@ -491,3 +510,22 @@ async def test_the_probe_shows_the_version_where_it_can() -> None:
     assert [request.url.path for request in script.requests].count("/openapi.json") == 1
     shown = False
     assert (await Script(handle).wallet().probe()).version is None
+
+
+async def test_what_an_owner_named_its_wallet_can_be_stored() -> None:
+    named = answer(200, {"name": "\x00Ana\ud800" + "x" * 9_000, "balance": 5})
+    info = await Script(named).wallet().check_destination(RECEIVER)
+    assert info.name.startswith("\ufffdAna\ufffd") and info.name.isprintable() and len(info.name) <= 80
+
+
+@pytest.mark.parametrize("depth", [200, 900, 950, 960, 970, 975, 980, 985, 990, 995, 1_000, 100_000])
+async def test_no_nesting_is_too_deep_to_be_refused(depth: int) -> None:
+    nested = b'{"detail":' + b"[" * depth + b"]" * depth + b"}"
+    for status in (400, 404, 500, 520):
+        script = Script(httpx.Response(status, content=nested))
+        try:
+            given = await pay(script.wallet())
+        except WalletError as error:
+            assert len(str(error)) < 600
+        else:
+            assert given.hint is PayHint.REFUSED

@@ -147,3 +147,12 @@ async def test_the_real_lnbits_is_searched_page_by_page(
     later = [one async for one in wallet.payments_tagged(datetime.now(UTC) + timedelta(minutes=1))]
     assert later == []
     await wallet.close()
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "\ud800", 10**30])
+async def test_a_time_beyond_all_calendars_is_none(time: object) -> None:
+    async def listing(_: Mapping[str, str]) -> Reply:
+        return Reply(200, {"data": [row(n, n) | {"time": time} for n in range(5)], "total": 5})
+
+    with pytest.raises(WalletReplyError, match="without a time"):
+        _ = [one async for one in tagged_records(listing, since=START, tag=TAG, page_rows=5)]

@@ -139,6 +139,10 @@ async def test_an_invoice_of_another_network_is_refused_where_one_is_set(liar: L
         {"callback": "http://[nonsense"},
         {"callback": "file:///etc/passwd"},
         {"callback": "ftp://127.0.0.1/"},
+        {"callback": "https://xn--/cb"},
+        {"callback": "https://127.0.0.1/\ud800"},
+        {"metadata": "\ud800"},
+        {"minSendable": 10**20, "maxSendable": 10**30},
         {"metadata": None},
         {"metadata": [["text/plain", "x"]]},
         {"minSendable": 0},
@@ -176,6 +180,9 @@ async def test_an_amount_outside_the_offer_is_refused_before_asking(
     [
         (ok({"status": "ERROR", "reason": "wallet\nis full"}), WalletRefusedError),
         (http(404, json.dumps({"status": "error", "reason": "nobody"}).encode()), WalletRefusedError),
+        (ok({"status": "ERROR", "reason": "\x00\ud800" + "x" * 9_000}), WalletRefusedError),
+        (ok({"status": "ERROR", "reason": [["nested"]]}), WalletRefusedError),
+        (ok({"status": ["ERROR"], "tag": "\x00" * 9_000}), WalletReplyError),
         (http(429, b"slow down"), WalletRateLimitedError),
         (http(500, b"oops"), WalletUnknownError),
         (http(404, b"<html>"), WalletReplyError),
@@ -194,8 +201,9 @@ async def test_an_amount_outside_the_offer_is_refused_before_asking(
 async def test_every_odd_answer_is_one_clear_error(liar: Liar, reply: bytes, error: type[WalletError]) -> None:
     destination = liar.offers()
     liar.answers["/cb"] = reply
-    with pytest.raises(error, match=r"127\.0\.0\.1"):
+    with pytest.raises(error, match=r"127\.0\.0\.1") as raised:
         await resolver().invoice(destination, amount_sats=1_000, memo="")
+    assert str(raised.value).isprintable() and len(str(raised.value)) < 500, "it goes into the books"
     liar.answers["/pay"] = reply
     with pytest.raises(error):
         await resolver().check(destination)
@@ -203,10 +211,14 @@ async def test_every_odd_answer_is_one_clear_error(liar: Liar, reply: bytes, err
 
 async def test_a_server_that_never_answers_is_given_up(liar: Liar) -> None:
     silent = asyncio.Event()
+    connections = list[asyncio.Task[None]]()
 
     async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (task := asyncio.current_task()) is not None:
+            connections.append(task)
         await silent.wait()
         writer.close()
+        await writer.wait_closed()
 
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     async with server:
@@ -215,6 +227,7 @@ async def test_a_server_that_never_answers_is_given_up(liar: Liar) -> None:
         with pytest.raises(WalletUnknownError, match="in time"):
             await resolver(impatient).check(lnurl_of(url))
         silent.set()
+        await asyncio.gather(*connections, return_exceptions=True)
 
 
 async def test_nobody_there_means_provably_nothing_sent() -> None:
@@ -223,3 +236,8 @@ async def test_nobody_there_means_provably_nothing_sent() -> None:
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/pay"
         with pytest.raises(WalletUnreachableError):
             await resolver().check(lnurl_of(url))
+
+
+async def test_more_than_all_bitcoin_is_offered_as_all_bitcoin(liar: Liar) -> None:
+    info = await resolver().check(liar.offers(maxSendable=2**64 - 1))
+    assert info.max_sats == 21 * 10**14

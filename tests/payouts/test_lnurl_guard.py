@@ -254,7 +254,13 @@ def test_garbage_in_place_of_a_code_is_refused(text: str) -> None:
         decode_lnurl(text)
 
 
-@pytest.mark.parametrize("text", ["x" * 5_000, encode_lnurl("ü"), "lnurlp://h:port/"])
+@pytest.mark.parametrize("text", ["x" * 5_000, encode_lnurl("ü"), "lnurlp://h:port/", "lnurlp://h/\ud800"])
 def test_a_code_without_an_address_is_refused(text: str) -> None:
     with pytest.raises(WalletRefusedError, match="malformed"):
         decode_lnurl(text)
+
+
+async def test_a_name_that_can_not_be_decoded_is_a_name_like_any_other(names: dict[str, list[str]]) -> None:
+    for host in ("xn--.test", "xn--a.test", "xn--zzzzzzzz99999.test"):
+        with pytest.raises(WalletUnreachableError, match="xn--"):
+            await Internet().resolver().check(address(f"ana@{host}"))

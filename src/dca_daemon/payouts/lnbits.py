@@ -22,6 +22,7 @@ from dca_daemon.domain.errors import (
     WalletUnreachableError,
 )
 from dca_daemon.domain.money import MSATS_PER_SAT
+from dca_daemon.domain.text import plain
 from dca_daemon.payouts import lnbits_replies
 from dca_daemon.payouts.bolt11 import checked_invoice, decode
 from dca_daemon.payouts.lnbits_http import LnbitsHttp, Reply, repeated
@@ -142,7 +143,7 @@ class LnbitsWallet:
         body = lnbits_replies.mapping(reply.body)
         wallet_id = lnbits_replies.text_of(body, "wallet_id")
         if destination.wallet_id not in (None, wallet_id):
-            raise WalletReplyError(f"the invoice is of wallet {wallet_id}, not of {destination.wallet_id}")
+            raise WalletReplyError(f"the invoice is of wallet {plain(wallet_id)}, not of {destination.wallet_id}")
         if lnbits_replies.integer_of(body, "amount") != amount_sats * MSATS_PER_SAT:
             raise WalletReplyError(f"asked for an invoice over {amount_sats} sats, got another amount")
         # Versions before 1.5.5 drop the id in silence; another one than ours is no answer to our request.
@@ -194,21 +195,17 @@ class LnbitsWallet:
                 "this is the wallet's admin key, which can spend its sats",
                 remedy="give its invoice key (also called invoice/read key)",
             )
-        name = body.get("name")
-        return DestinationInfo(
-            name=name if isinstance(name, str) else "", min_sats=1, max_sats=self._config.max_invoice_sats
-        )
+        return DestinationInfo(name=_name_of(body), min_sats=1, max_sats=self._config.max_invoice_sats)
 
     async def probe(self) -> LnbitsProbe:
         """Whether LNbits answers and the key can pay, for `doctor` and /status. The version is asked once."""
         body = await self._source_wallet()
         if self._version is None:
             self._version = await self._ask_version()
-        name = body.get("name")
         return LnbitsProbe(
             version=self._version,
             wallet_id=lnbits_replies.text_of(body, "id"),
-            wallet_name=name if isinstance(name, str) else "",
+            wallet_name=_name_of(body),
             balance_msat=lnbits_replies.integer_of(body, "balance"),
         )
 
@@ -290,7 +287,13 @@ class LnbitsWallet:
             return None
         info = reply.body.get("info") if isinstance(reply.body, dict) else None
         version = info.get("version") if isinstance(info, dict) else None
-        return version if isinstance(version, str) else None
+        return plain(version) if isinstance(version, str) else None
+
+
+def _name_of(body: Mapping[str, object]) -> str:
+    """A wallet's name, which its owner chose."""
+    name = body.get("name")
+    return plain(name) if isinstance(name, str) else ""
 
 
 def _invoice_key(destination: Destination) -> str:

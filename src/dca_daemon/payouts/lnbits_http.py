@@ -27,6 +27,7 @@ from dca_daemon.domain.errors import (
     WalletUnknownError,
     WalletUnreachableError,
 )
+from dca_daemon.domain.text import plain
 from dca_daemon.payouts.pacing import Pacer
 
 log = structlog.get_logger(__name__)
@@ -68,8 +69,10 @@ class Reply:
     def text(self) -> str:
         """LNbits' own sentence, short enough to be shown."""
         detail = self.body.get("detail") or self.body.get("error") if isinstance(self.body, dict) else self.body
-        sentence = detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)
-        return " ".join(sentence.split())[:300]
+        try:
+            return plain(detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False), 300)
+        except RecursionError:  # what was just deep enough to be read can be too deep to be written
+            return "…"
 
     def refusal(self, doing: str) -> WalletRefusedError:
         """This answer as an error, `doing` what was asked."""
@@ -217,9 +220,9 @@ def _complete_reply(method: str, path: str, response: httpx.Response) -> Reply:
 def _checked_url(url: str) -> str:
     try:
         parsed = httpx.URL(url.strip().rstrip("/"))
-    except httpx.InvalidURL as error:
-        raise ConfigError(f"LNbits' address {url!r} is not a URL: {error}") from error
-    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.userinfo or parsed.query:
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise ConfigError(f"LNbits' address {plain(url)!r} is not a URL: {plain(error)}") from error
+    if parsed.scheme not in ("http", "https") or not parsed.raw_host or parsed.userinfo or parsed.query:
         raise ConfigError("LNbits' address is not one", remedy="write it like https://lnbits.example.com")
     return str(parsed).rstrip("/")
 

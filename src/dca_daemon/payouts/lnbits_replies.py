@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 
 from dca_daemon.domain.errors import WalletReplyError, WalletUnknownError
+from dca_daemon.domain.money import MAX_SATS, MSATS_PER_SAT
+from dca_daemon.domain.text import plain
 from dca_daemon.payouts.lnbits_http import LNBITS_REFUSED, Reply
 from dca_daemon.payouts.wallet import PayAnswer, PayHint, RecordStatus, WalletRecord
 
@@ -44,13 +46,14 @@ def _carried_out(reply: Reply, payment_hash: str) -> PayAnswer:
     body = mapping(reply.body)
     if body.get("payment_hash", payment_hash) != payment_hash:
         raise WalletReplyError("LNbits answered a pay request with another payment")
-    status = body.get("status")
+    status = _text(body.get("status"))
     amount = body.get("amount")
+    text = f"status {plain(status)}"
     if status == RecordStatus.FAILED or (isinstance(amount, int) and amount > 0):
         # With an invoice that was marked failed, LNbits shows the receiver's own record and pays nothing.
-        return PayAnswer(hint=PayHint.REFUSED, text=f"status {status}", http_status=reply.status)
+        return PayAnswer(hint=PayHint.REFUSED, text=text, http_status=reply.status)
     hint = PayHint.PENDING if status == RecordStatus.PENDING else PayHint.ACCEPTED
-    return PayAnswer(hint=hint, text=f"status {status}", http_status=reply.status)
+    return PayAnswer(hint=hint, text=text, http_status=reply.status)
 
 
 def rows(reply: Reply, doing: str) -> tuple[list[Mapping[str, object]], int]:
@@ -58,23 +61,22 @@ def rows(reply: Reply, doing: str) -> tuple[list[Mapping[str, object]], int]:
     if not reply.ok:
         raise reply.refusal(doing)
     body = mapping(reply.body)
-    data, total = body.get("data"), body.get("total")
-    if not isinstance(data, list) or not isinstance(total, int):
+    data = body.get("data")
+    if not isinstance(data, list):
         raise WalletReplyError(f"LNbits' answer has no list (asked to {doing})")
-    return [mapping(row) for row in data], total
+    return [mapping(row) for row in data], integer_of(body, "total")
 
 
 def record(row: Mapping[str, object]) -> WalletRecord:
     """One row of a list of payments. Raises `WalletReplyError` when it lacks what decides about money."""
-    status = row.get("status")
+    status = text_of(row, "status")
     try:
-        known_status = RecordStatus(str(status))
+        known_status = RecordStatus(status)
     except ValueError:
-        raise WalletReplyError(f"a payment with the unknown status {status!r}") from None
+        raise WalletReplyError(f"a payment with the unknown status {plain(status)!r}") from None
     extra = row.get("extra")
     extra = extra if isinstance(extra, dict) else {}
     tag = row.get("tag") or extra.get("tag")
-    external_id = row.get("external_id")
     bolt11 = row.get("bolt11") or row.get("payment_request")
     return WalletRecord(
         payment_hash=text_of(row, "payment_hash"),
@@ -83,11 +85,11 @@ def record(row: Mapping[str, object]) -> WalletRecord:
         fee_msat=abs(integer_of(row, "fee")),
         status=known_status,
         internal=text_of(row, "checking_id").startswith("internal_"),
-        external_id=external_id if isinstance(external_id, str) else None,
-        tag=tag if isinstance(tag, str) else None,
+        external_id=_text(row.get("external_id")),
+        tag=_text(tag),
         time=time_of(row.get("time")),
         extra=extra,
-        bolt11=bolt11 if isinstance(bolt11, str) else None,
+        bolt11=_text(bolt11),
     )
 
 
@@ -122,7 +124,7 @@ def records_by_hash(
         raise WalletReplyError("LNbits' list holds payments that were not asked for: filter ignored")
     wallets = {one.wallet_id for one in records} | ({wallet_id} if wallet_id is not None else set())
     if len(wallets) > 1:
-        raise WalletReplyError(f"LNbits' list holds payments of another wallet: {sorted(wallets)}")
+        raise WalletReplyError(f"LNbits' list holds payments of another wallet: {plain(sorted(wallets), 200)}")
     best: dict[str, WalletRecord] = {}
     for one in records:
         if (one.amount_msat < 0) == outgoing and one.amount_msat != 0:
@@ -140,19 +142,18 @@ def mapping(value: object) -> Mapping[str, object]:
 
 
 def text_of(row: Mapping[str, object], *names: str) -> str:
-    """The first of these keys that holds a text."""
+    """The first of these keys that holds a text; one that can be stored and shown."""
     for name in names:
-        value = row.get(name)
-        if isinstance(value, str) and value:
+        if value := _text(row.get(name)):
             return value
     raise WalletReplyError(f"LNbits' answer lacks {_either(names)}")
 
 
 def integer_of(row: Mapping[str, object], name: str) -> int:
-    """A whole number, never a float: these are amounts of money."""
+    """A whole number, never a float: these are amounts of money, and none is above all bitcoin."""
     value = row.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise WalletReplyError(f"LNbits' answer has no whole number in {name}")
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_SATS * MSATS_PER_SAT:
+        raise WalletReplyError(f"LNbits' answer has no usable whole number in {name}")
     return value
 
 
@@ -163,10 +164,14 @@ def time_of(value: object) -> datetime | None:
             return datetime.fromtimestamp(value, tz=UTC)
         if isinstance(value, str):
             moment = datetime.fromisoformat(value)
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError, OSError):
         pass
     return None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value.isprintable() else None
 
 
 def _either(names: Sequence[str]) -> str:

@@ -17,14 +17,16 @@ import bech32
 import httpx
 
 from dca_daemon.domain.errors import WalletRefusedError, WalletReplyError
-from dca_daemon.domain.money import MSATS_PER_SAT
+from dca_daemon.domain.money import MAX_SATS, MSATS_PER_SAT
+from dca_daemon.domain.text import plain, storable
 from dca_daemon.payouts import bolt11
-from dca_daemon.payouts.lnurl_http import LnurlConfig, fetch_json, is_private
+from dca_daemon.payouts.lnurl_http import LnurlConfig, fetch_json, host_of, is_private
 from dca_daemon.payouts.wallet import Destination, DestinationInfo, DestinationKind, Invoice
 
 __all__ = ["LnurlConfig", "LnurlResolver", "decode_lnurl", "split_address"]
 
 MAX_CODE_LENGTH = 2_000
+MAX_MSATS = MAX_SATS * MSATS_PER_SAT
 BAD_DESTINATION = 400  # what a server would answer to a request that can't be right
 _ADDRESS = re.compile(r"([a-z0-9._+-]{1,64})@([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::([0-9]{1,5}))?")
 
@@ -76,7 +78,7 @@ class LnurlResolver:
         request = await self._pay_request(destination)
         if not request.min_sats <= amount_sats <= request.max_sats:
             raise WalletRefusedError(
-                f"{destination.address} takes from {request.min_sats} to {request.max_sats} sats,"
+                f"{plain(destination.address)} takes from {request.min_sats} to {request.max_sats} sats,"
                 f" not {amount_sats}",
                 status=BAD_DESTINATION,
             )
@@ -86,7 +88,7 @@ class LnurlResolver:
         answer = await fetch_json(request.callback.copy_merge_params(params), self._config, self._transport)
         invoice = answer.get("pr")
         if not isinstance(invoice, str):
-            raise WalletReplyError(f"{request.callback.host} answered without an invoice")
+            raise WalletReplyError(f"{host_of(request.callback)} answered without an invoice")
         return bolt11.checked_invoice(
             invoice,
             amount_sats=amount_sats,
@@ -98,7 +100,7 @@ class LnurlResolver:
 
     async def _pay_request(self, destination: Destination) -> _PayRequest:
         url = await self._url(destination)
-        return _read_pay_request(await fetch_json(url, self._config, self._transport), url.host)
+        return _read_pay_request(await fetch_json(url, self._config, self._transport), host_of(url))
 
     async def _url(self, destination: Destination) -> httpx.URL:
         address = destination.address or ""
@@ -142,25 +144,34 @@ def decode_lnurl(code: str) -> httpx.URL:
 
 def _read_pay_request(answer: Mapping[str, object], host: str) -> _PayRequest:
     if answer.get("tag") != "payRequest":
-        raise WalletReplyError(f"{host} is no place to pay to (its tag is {str(answer.get('tag'))[:40]!r})")
+        raise WalletReplyError(f"{host} is no place to pay to (its tag is {_shown(answer.get('tag'))})")
     callback, metadata = answer.get("callback"), answer.get("metadata")
     low, high = answer.get("minSendable"), answer.get("maxSendable")
-    if not isinstance(callback, str) or not isinstance(metadata, str):
+    if not isinstance(callback, str) or not isinstance(metadata, str) or not _is_utf8(metadata):
         raise WalletReplyError(f"{host} offers no callback or no metadata")
-    if not _is_amount(low) or not _is_amount(high) or not low <= high:
+    if not _is_amount(low) or not _is_amount(high) or not low <= min(high, MAX_MSATS):
         raise WalletReplyError(f"{host} offers no amounts that can be paid")
     allowed = answer.get("commentAllowed")
     try:
         url = httpx.URL(callback)
-    except httpx.InvalidURL as error:
-        raise WalletReplyError(f"{host} offers a callback that is no address: {error}") from error
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise WalletReplyError(f"{host} offers a callback that is no address: {plain(error, 200)}") from error
     return _PayRequest(
         callback=url,
         min_msat=low,
-        max_msat=high,
+        max_msat=min(high, MAX_MSATS),
         metadata=metadata,
         comment_allowed=allowed if _is_amount(allowed) else 0,
     )
+
+
+def _shown(value: object) -> str:
+    return repr(plain(value, 40)) if isinstance(value, str) else type(value).__name__
+
+
+def _is_utf8(text: str) -> bool:
+    """JSON can hold half of a surrogate pair, which is no text."""
+    return text == storable(text)
 
 
 def _is_amount(value: object) -> TypeGuard[int]:
@@ -170,11 +181,11 @@ def _is_amount(value: object) -> TypeGuard[int]:
 def _parsed(url: str, shown: str) -> httpx.URL:
     try:
         return httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise _malformed(shown, f"there is no address in it: {error}") from None
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise _malformed(shown, f"there is no address in it: {plain(error, 200)}") from None
 
 
 def _malformed(text: str, remedy: str) -> WalletRefusedError:
     return WalletRefusedError(
-        f"{text[:80]!r} can't be paid to: it is malformed", status=BAD_DESTINATION, remedy=remedy
+        f"{plain(text)!r} can't be paid to: it is malformed", status=BAD_DESTINATION, remedy=remedy
     )

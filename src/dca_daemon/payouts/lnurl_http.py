@@ -22,6 +22,7 @@ from dca_daemon.domain.errors import (
     WalletUnknownError,
     WalletUnreachableError,
 )
+from dca_daemon.domain.text import plain
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -53,23 +54,33 @@ async def fetch_json(
         async with asyncio.timeout(config.total_timeout_seconds):
             status, content = await _fetch(url, config, transport)
     except TimeoutError:
-        raise WalletUnknownError(f"{url.host} did not answer in time") from None
+        raise WalletUnknownError(f"{host_of(url)} did not answer in time") from None
     if status == httpx.codes.TOO_MANY_REQUESTS:
         raise WalletRateLimitedError(
-            f"{url.host} asks for fewer requests", retry_after_seconds=_RATE_LIMIT_PAUSE_SECONDS
+            f"{host_of(url)} asks for fewer requests", retry_after_seconds=_RATE_LIMIT_PAUSE_SECONDS
         )
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError):
         answer = None
-    if isinstance(answer, dict) and str(answer.get("status", "")).upper() == "ERROR":
-        reason = " ".join(str(answer.get("reason", "no reason given")).split())[:300]
-        raise WalletRefusedError(f"{url.host} refused: {reason}", status=status)
+    if isinstance(answer, dict) and _is_error(answer.get("status")):
+        said = answer.get("reason")
+        reason = plain(said, 300) if isinstance(said, str) else "no reason given"
+        raise WalletRefusedError(f"{host_of(url)} refused: {reason}", status=status)
     if status >= 500:
-        raise WalletUnknownError(f"{url.host} failed with {status}")
+        raise WalletUnknownError(f"{host_of(url)} failed with {status}")
     if status != httpx.codes.OK or not isinstance(answer, dict):
-        raise WalletReplyError(f"{url.host} answered {status} without LNURL's JSON object")
+        raise WalletReplyError(f"{host_of(url)} answered {status} without LNURL's JSON object")
     return answer
+
+
+def _is_error(status: object) -> bool:
+    return isinstance(status, str) and status.upper() == "ERROR"
+
+
+def host_of(url: httpx.URL) -> str:
+    """The host, to be shown: as it is looked up. (httpx' own `host` can't decode every name.)"""
+    return plain(url.raw_host.decode("ascii"), 100)
 
 
 async def is_private(host: str, port: int) -> bool:
@@ -94,8 +105,8 @@ async def _fetch(
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
                 last_error = error
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise WalletUnknownError(f"no answer of {url.host}: {error}") from error
-    raise WalletUnreachableError(f"{url.host} can't be reached: {last_error}") from last_error
+                raise WalletUnknownError(f"no answer of {host_of(url)}: {error}") from error
+    raise WalletUnreachableError(f"{host_of(url)} can't be reached: {last_error}") from last_error
 
 
 async def _fetch_from(
@@ -115,24 +126,24 @@ async def _fetch_from(
         async for chunk in response.aiter_raw():
             content += chunk
             if len(content) > max_bytes:
-                raise WalletReplyError(f"{url.host} answered with more than {max_bytes} bytes")
+                raise WalletReplyError(f"{host_of(url)} answered with more than {max_bytes} bytes")
         return response.status_code, bytes(content)
 
 
 async def _allowed_addresses(url: httpx.URL, config: LnurlConfig) -> list[Address]:
-    if url.scheme not in ("https", "http") or not url.host or url.userinfo:
-        raise WalletReplyError(f"{str(url)[:100]!r} is not an address to fetch from")
+    if url.scheme not in ("https", "http") or not url.raw_host or url.userinfo:
+        raise WalletReplyError(f"{plain(url)!r} is not an address to fetch from")
     addresses = await _resolve(url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80))
     all_private = not any(_is_public(address) for address in addresses)
     if not config.allow_private:
         if url.scheme != "https":
-            raise WalletReplyError(f"{url.host} is offered without https")
+            raise WalletReplyError(f"{host_of(url)} is offered without https")
         if not all(_is_public(address) for address in addresses):
             raise WalletReplyError(
-                f"{url.host} is in a private network", remedy="allow it with payouts.allow_private_lnurl"
+                f"{host_of(url)} is in a private network", remedy="allow it with payouts.allow_private_lnurl"
             )
     elif url.scheme != "https" and not all_private:
-        raise WalletReplyError(f"{url.host} is offered without https, and is not private")
+        raise WalletReplyError(f"{host_of(url)} is offered without https, and is not private")
     return addresses
 
 
