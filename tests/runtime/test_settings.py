@@ -135,12 +135,19 @@ def test_without_any_configuration_only_what_is_asked_for_is_missing(clean_envir
             "must be 'debug', 'info', 'warning' or 'error'; for example level = \"info\"",
         ),
         ("[pool\n", "is not valid TOML"),
+        ("[database]\npool_size = " + "9" * 5_000, "is not valid TOML: a number is too long"),
+        ("[database]\npool_size = " + "[" * 5_000 + "]" * 5_000, "brackets are too deep"),
+        ("[database]\npool_size = 0x" + "f" * 5_000, "database.pool_size = a int that is too long"),
+        ("[pool]\ncurrency." + "a." * 2_000 + "a = 1", "pool.currency = a dict that is too long"),
+        ('[pool]\ncurrency = "G\u2028T\\u0000Q"', "pool.currency = "),
+        ('[pool]\n"a\\nb" = 1', "unknown setting pool.a b"),
+        ('[database]\npool_size = "' + "x" * 5_000 + '"', "database.pool_size = "),
     ],
 )
 def test_what_is_wrong_is_named_on_one_line(load: Load, text: str, expected: str) -> None:
     message = refusal(load, text)
     assert expected in message
-    assert "\n" not in message
+    assert len(message.splitlines()) == 1 and len(message) < 500
 
 
 def test_all_mistakes_are_listed(load: Load) -> None:
@@ -321,3 +328,39 @@ def test_remote_hosts_when_allowed(load: Load) -> None:
 def test_settings_can_not_be_changed(load: Load) -> None:
     with pytest.raises(ValueError, match="frozen"):
         load(COMPLETE).pool.currency = "EUR"
+
+
+@pytest.mark.parametrize("path", ["a\\u0000b", "x" * 5_000, "/dev/null/x"])
+def test_a_secret_file_that_can_be_none_is_named_with_its_key(load: Load, path: str) -> None:
+    settings = load(f'[lnbits]\nurl = "https://x.test"\nadmin_key_file = "{path}"')
+    with pytest.raises(ConfigError, match=r"^setting lnbits\.admin_key: .{1,500}$"):
+        settings.require("lnbits")
+
+
+def test_credentials_that_can_not_be_looked_for_are_none(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "x" * 5_000)
+    assert load(COMPLETE).lnbits.url == "https://lnbits.example.com"
+
+
+def test_a_configuration_that_may_not_be_looked_at_is_an_error_that_says_so(
+    clean_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an operator finds it without sudo, where /etc/dca-daemon is closed. (Root may look everywhere.)"""
+
+    def stat(_: Path, **__: object) -> os.stat_result:
+        raise PermissionError(13, "Permission denied")
+
+    def read_text(_: Path, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", stat)
+    monkeypatch.setattr(Path, "read_text", read_text)
+    with pytest.raises(ConfigError, match=r"etc/config\.toml: Permission denied") as raised:
+        load_settings()
+    assert raised.value.remedy and "--config" in raised.value.remedy
+
+
+@pytest.mark.parametrize("sign", ["\uff0f", "\uff20", "\uff1a"])
+def test_a_password_of_signs_that_look_like_others_is_still_masked(sign: str) -> None:
+    """Python's own reader of addresses refuses them; PostgreSQL's does not."""
+    assert f"pass{sign}word" in secret_parts("dsn", f"postgresql://dca:pass{sign}word@127.0.0.1/lamassu")

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import SecretStr, ValidationError
 
 from dca_daemon.domain.errors import ConfigError
+from dca_daemon.domain.text import plain
 from dca_daemon.runtime.settings_base import Section
 from dca_daemon.runtime.settings_model import (
     SECTIONS,
@@ -178,8 +179,11 @@ def _wrong_line(cls: type[Section], item: Any, raw: Raw) -> str:
 
 def _input_text(value: object) -> str:
     """What was given, short, and without a password that somebody wrote into an address."""
-    text = re.sub(r"://[^/@\s]*@", "://********@", json.dumps(value, default=str, ensure_ascii=False))
-    return text if len(text) <= 80 else f"{text[:77]}…"
+    try:
+        text = json.dumps(value, default=str, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} that is too long"
+    return plain(re.sub(r"://[^/@\s]*@", "://********@", text))
 
 
 def example_of(cls: type[Section], key: str) -> str:
@@ -204,11 +208,19 @@ def secret_parts(key: str, value: str) -> Iterable[str]:
     if key == "encryption_keys":
         yield from value.split()
     elif key.endswith(("dsn", "url")):
-        password = urlsplit(value).password if "://" in value else None
+        password = _url_password(value)
         words = re.findall(r"password\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", value)
         for part in [password or "", unquote(password or ""), *(word.strip("'") for word in words)]:
             if part:
                 yield part
+
+
+def _url_password(url: str) -> str | None:
+    try:
+        return urlsplit(url).password if "://" in url else None
+    except ValueError:  # libpq reads addresses that this does not
+        found = re.match(r"[^:]+://[^:/@]*:([^@/]*)@", url)
+        return found[1] if found else None
 
 
 def value_text(value: object) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic_settings import EnvSettingsSource
 
 from dca_daemon.domain.errors import ConfigError
+from dca_daemon.domain.text import plain
 from dca_daemon.runtime.settings_base import Section
 from dca_daemon.runtime.settings_model import SECTIONS
 
@@ -52,7 +53,7 @@ def find_config(path: Path | None) -> Path | None:
         return path
     if named := os.environ.get(CONFIG_ENV):
         return Path(named)
-    return next((candidate for candidate in SEARCH_PATHS if candidate.is_file()), None)
+    return next((candidate for candidate in SEARCH_PATHS if _exists(candidate)), None)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -66,7 +67,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         # tomllib tells line and column; it quotes at most one character of the text.
-        raise ConfigError(f"the configuration file {path} is not valid TOML: {error}") from None
+        raise ConfigError(f"the configuration file {path} is not valid TOML: {plain(error, 300)}") from None
+    except (ValueError, RecursionError):
+        text = "a number is too long, or brackets are too deep"
+        raise ConfigError(f"the configuration file {path} is not valid TOML: {text}") from None
 
 
 def gather(document: Mapping[str, Any], problems: list[str]) -> dict[str, Raw]:
@@ -75,7 +79,9 @@ def gather(document: Mapping[str, Any], problems: list[str]) -> dict[str, Raw]:
     for name, value in document.items():
         if name not in SECTIONS:
             kind = "section" if isinstance(value, dict) else "key outside of a section:"
-            problems.append(f"unknown {kind} {name!r}{_suggest(name, SECTIONS)}; sections: {', '.join(SECTIONS)}")
+            problems.append(
+                f"unknown {kind} {plain(name)!r}{_suggest(name, SECTIONS)}; sections: {', '.join(SECTIONS)}"
+            )
         elif not isinstance(value, dict):
             problems.append(f"{name} must be a section, written [{name}] on a line of its own")
     return {name: _gather_section(cls, document.get(name), problems) for name, cls in SECTIONS.items()}
@@ -85,7 +91,7 @@ def _gather_section(cls: type[Section], table: object, problems: list[str]) -> R
     name = cls.section_name
     from_file = dict(table) if isinstance(table, dict) else {}
     for key in [key for key in from_file if key not in cls.model_fields]:
-        problems.append(f"unknown setting {name}.{key}{_suggest(key, cls.model_fields, name)}")
+        problems.append(f"unknown setting {name}.{plain(key)}{_suggest(key, cls.model_fields, name)}")
         del from_file[key]
     from_env = EnvSettingsSource(cls, env_prefix=f"{ENV_PREFIX}{name.upper()}__")()
     raw = Raw()
@@ -121,27 +127,40 @@ def _add_credentials(cls: type[Section], raw: Raw) -> None:
     if directory := os.environ.get("CREDENTIALS_DIRECTORY"):
         for key in cls.secret_keys():
             path = Path(directory) / f"{cls.section_name}.{key}"
-            if path.exists():
+            if _exists(path):
                 _read_secret(raw, key, path, Source.CREDENTIAL, private=False)
 
 
 def _read_secret(raw: Raw, key: str, path: Path, source: Source, *, private: bool) -> None:
+    shown = plain(path, 300)
     try:
         if private and not _is_private(path):
-            raw.unreadable[key] = f"{path} can be read by others: chmod 600 {path}"
+            raw.unreadable[key] = f"{shown} can be read by others: chmod 600 {shown}"
             return
         text = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         hint = ": run it with sudo, or as the file's owner" if isinstance(error, PermissionError) else ""
-        raw.unreadable[key] = f"can't read {path}: {error.strerror}{hint}"
+        raw.unreadable[key] = f"can't read {shown}: {error.strerror}{hint}"
     except UnicodeDecodeError:
-        raw.unreadable[key] = f"{path} is not a text file"
+        raw.unreadable[key] = f"{shown} is not a text file"
+    except ValueError:  # NUL
+        raw.unreadable[key] = f"{shown} is no path of a file"
     else:
         if text:
             raw.values[key] = text
             raw.sources[key] = source
         else:
             raw.unreadable[key] = f"{path} is empty"
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except PermissionError:
+        return True  # then reading it says what is wrong
+    except OSError:
+        return False
+    return True
 
 
 def _is_private(path: Path) -> bool:
@@ -161,7 +180,7 @@ def _unknown_env() -> Iterable[str]:
         if not upper.startswith(ENV_PREFIX) or upper in known or upper == CONFIG_ENV:
             continue
         if "__" in upper:
-            yield f"unknown setting {variable} in the environment{_suggest(upper, known)}"
+            yield f"unknown setting {plain(variable)} in the environment{_suggest(upper, known)}"
         elif upper in flat:  # one underscore too few: it would be ignored in silence
             yield f"unknown setting {variable} in the environment; did you mean {flat[upper]}?"
 
