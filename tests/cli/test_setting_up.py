@@ -123,6 +123,9 @@ def test_the_baseline_is_shown_and_moved(with_lamassu: Cli, on_books: OnBooks) -
     assert moved["at"].startswith("2026-01-31T06:00:00+00:00")
     assert moved["set_by"].startswith("os:") and moved["left_out"] == 0
     assert with_lamassu("lamassu", "baseline", "--json").done().json["baseline"] == moved
+    for odd in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "yesterday"):
+        refused = with_lamassu("lamassu", "baseline", "--set", odd, "--reason", "x", "--yes")
+        assert refused.status == 1 and "is not a time" in refused.err
     future = ("lamassu", "baseline", "--set", "2999-01-01T00:00:00Z", "--reason", "x", "--yes")
     with_lamassu(*future).refused("future")
     assert with_lamassu("lamassu", "baseline", "--json").done().json["baseline"] == moved

@@ -8,7 +8,7 @@ import pwd
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -119,10 +119,11 @@ def parse_time(text: str) -> datetime:
     example = "write it like 2026-01-31T00:00:00-06:00"
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        if moment.tzinfo is None:
+            raise InputError(f"the time {text!r} has no zone", remedy=example)
+        moment.astimezone(UTC).astimezone()
+    except (ValueError, OverflowError):  # the latter: at the end of all calendars
         raise InputError(f"{text!r} is not a time", remedy=example) from None
-    if moment.tzinfo is None:
-        raise InputError(f"the time {text!r} has no zone", remedy=example)
     return moment
 
 
