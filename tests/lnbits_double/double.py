@@ -42,7 +42,7 @@ class LnbitsDouble:
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self._sleep = sleep
+        self.sleep = sleep
         self.core = Core(rng, clock)
         self.service = Service(self.core, sleep, self._pause)
         self.liar = Liar(self.service, sleep)
@@ -206,7 +206,7 @@ class LnbitsDouble:
         return lie
 
     async def _pause(self, call: Call, step: Step) -> None:
-        await self._sleep(0.0 if self.latency is None else self.latency(call, step))
+        await self.sleep(0.0 if self.latency is None else self.latency(call, step))
 
     def _wallet_id(self, key: str) -> str:
         for wallet in self.core.table.wallets.values():

@@ -22,18 +22,21 @@ _ERRORS: dict[Cut, tuple[type[httpx.TransportError], str]] = {
 
 
 class DoubleTransport(httpx.AsyncBaseTransport):
-    """Carries requests to the double. Keeps the client's read time-out, by the loop's clock."""
+    """Carries requests to the double. Keeps read time-outs, by the loop's clock and the double's."""
 
     def __init__(self, double: LnbitsDouble) -> None:
         self._double = double
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         timeout = request.extensions.get("timeout", {}).get("read")
+        began = self._double.core.clock()
         try:
             async with asyncio.timeout(timeout):
-                answer = await self._answer(request)
+                answer = await self._answer(request, timeout)
         except TimeoutError:
             raise httpx.ReadTimeout("", request=request) from None
+        if timeout is not None and (self._double.core.clock() - began).total_seconds() > timeout:
+            raise httpx.ReadTimeout("", request=request)  # where waiting takes no time: it came too late
         if isinstance(answer, Cut):
             error, text = _ERRORS[answer]
             raise error(text, request=request)
@@ -44,7 +47,7 @@ class DoubleTransport(httpx.AsyncBaseTransport):
         headers = {"Content-Type": answer.content_type, **answer.headers}
         return httpx.Response(answer.status, headers=headers, content=answer.content, request=request)
 
-    async def _answer(self, request: httpx.Request) -> Reply | Cut:
+    async def _answer(self, request: httpx.Request, timeout: float | None) -> Reply | Cut:
         answer = await self._double.handle(
             request.method,
             request.url.path,
@@ -52,6 +55,8 @@ class DoubleTransport(httpx.AsyncBaseTransport):
             request.headers.get("X-Api-Key"),
             await request.aread(),
         )
-        if answer is Cut.SILENT:
-            await asyncio.Event().wait()  # until the client has had enough
+        if answer is Cut.SILENT and timeout is not None:
+            await self._double.sleep(timeout)  # until the client has had enough
+        elif answer is Cut.SILENT:
+            await asyncio.Event().wait()
         return answer
