@@ -425,6 +425,19 @@ async def test_an_incoming_record_is_no_proof_that_the_source_paid() -> None:
     assert await Script(rows(row(amount=1_000_000))).wallet().sent(HASH) is None
 
 
+async def test_a_list_that_shows_nothing_at_all_is_no_proof_that_nothing_left() -> None:
+    with pytest.raises(WalletReplyError, match="at all"):
+        await Script(rows()).wallet().sent(HASH)
+
+
+async def test_an_absence_is_asked_about_twice() -> None:
+    answers = iter([rows(), rows(row(payment_hash="cd" * 32), total=7), rows(row())])
+    script = Script(lambda request: next(answers))
+    record = await script.wallet().sent(HASH)
+    assert record is not None
+    assert "payment_hash" not in script.requests[1].url.params
+
+
 async def test_of_several_records_the_one_that_says_most_counts() -> None:
     script = Script(rows(row(status="failed"), row(status="success"), row(status="pending")))
     record = await script.wallet().sent(HASH)

@@ -172,9 +172,23 @@ class LnbitsWallet:
         return lnbits_replies.pay_answer(reply, payment_hash)
 
     async def sent(self, payment_hash: str) -> WalletRecord | None:
-        """The source wallet's own outgoing record of that hash, if it has one."""
+        """The source wallet's own outgoing record of that hash, if it has one.
+
+        From its absence follows that nothing has left. So it is believed only of a list that shows anything at
+        all (to a key that may not see payments LNbits shows an empty one), and when it was asked twice.
+        """
         wallet_id = await self._source_id()
-        return await self._record(payment_hash, self._config.admin_key, wallet_id, outgoing=True)
+        key = self._config.admin_key
+        record = await self._record(payment_hash, key, wallet_id, outgoing=True)
+        if record is not None:
+            return record
+        reply = await self._read(LIST, key, {"limit": "1"})
+        if lnbits_replies.rows(reply, "list the source wallet's payments")[1] == 0:
+            raise WalletReplyError(
+                "LNbits shows no payment of the source wallet at all, not even the one that funded it",
+                remedy="check that its key may see its payments",
+            )
+        return await self._record(payment_hash, key, wallet_id, outgoing=True)
 
     async def received(self, destination: Destination, payment_hash: str) -> WalletRecord | None:
         """The receiver's incoming record. Only for an LNbits destination."""
