@@ -163,3 +163,10 @@ def test_what_must_never_be_concluded(e: Evidence) -> None:
         assert found.verdict is Verdict.WAIT, "what is only pending is never given to a person"
     if found.verdict is Verdict.HOLD:
         assert e.idle or (sent is FAILED and received is SUCCESS), "a request of ours may still change it"
+
+
+@pytest.mark.parametrize("received", [NONE, PENDING, FAILED])
+def test_what_never_arrived_is_held_with_all_that_an_operator_needs(received: RecordStatus | None) -> None:
+    reason = judge(evidence(SUCCESS, received, patient=True)).reason
+    assert "never arrived" in reason and "payment " + "ab" * 32 in reason and "source wallet w" in reason
+    assert ("credit it there" in reason and f"is {received}" in reason) if received else "deleted" in reason
