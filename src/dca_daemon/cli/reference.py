@@ -63,8 +63,8 @@ JSON_KEYS: dict[str, str] = {
     "client list": "`clients` (each as `client show`)",
     "client show": "`client` (`id`, `name`, `mode`, `status`, `destination_kind`, `destination`, `created_at`, "
     "`balances` with `pool_id`, `pool`, `currency`, `balance`, `pending`, `deposited`, `owed_sats`, "
-    "`in_payout_sats`, `settled_sats`, `records`), `records` (`id`, `type`, `cash_out_id`, `happened_at`, "
-    "`booked_at`, `sats`, `fiat`, `currency`, `fiat_per_btc`, `state`, `payout_id`)",
+    "`in_payout_sats`, `settled_sats`, `credit_sats`, `records`), `records` (`id`, `type`, `cash_out_id`, "
+    "`happened_at`, `booked_at`, `sats`, `fiat`, `currency`, `fiat_per_btc`, `state`, `payout_id`)",
     "client set": "`client`",
     "client activate": "`client`",
     "client deactivate": "`client`",
@@ -84,11 +84,11 @@ JSON_KEYS: dict[str, str] = {
     "`explanation` (sentences), `log` (`at`, `event`, `detail`, `payout_id`)",
     "cash-out preview": "`cash_out_id`, `state`, `split`, `shares`, `explanation`",
     "payout list": "`payouts` (each as `payout show`)",
-    "payout show": "`payout` (`id`, `client_id`, `client`, `destination`, `amount_sats`, `fee_msat`, `state`, "
-    "`held_from`, `reason`, `memo`, `payment_hash`, `bolt11`, `invoice_expires_at`, `submits`, `failures`, "
-    "`last_submit_at`, `next_attempt_at`, `created_at`, `settled_at`, `records`), `records` (`id`, `type`, "
-    "`cash_out_id`, `happened_at`, `sats`, `fiat`, `currency`, `state`, `active`), `log` (`at`, `event`, "
-    "`detail`)",
+    "payout show": "`payout` (`id`, `client_id`, `client`, `destination`, `amount_sats`, "
+    "`credit_sats`, `fee_msat`, `state`, `held_from`, `reason`, `memo`, `payment_hash`, `bolt11`, "
+    "`invoice_expires_at`, `submits`, `failures`, `last_submit_at`, `next_attempt_at`, `created_at`, "
+    "`adopted_at`, `settled_at`, `records`), `records` (`id`, `type`, `cash_out_id`, `happened_at`, `sats`, "
+    "`fiat`, `currency`, `state`, `active`), `log` (`at`, `event`, `detail`)",
     "payout retry": "`payout`",
     "payout hold": "`payout`",
     "payout release": "`payout`",
@@ -96,6 +96,9 @@ JSON_KEYS: dict[str, str] = {
     "ledger balances": "`accounts` (`account`, `unit`, `kind`, `balance`: integer msat or fiat, `postings`)",
     "ledger statement": "`account`, `unit`, `kind`, `balance`, `postings`, `lines` (`entry_id`, `happened_at`, "
     "`written_at`, `template`, `cause`, `actor`, `amount`, `balance_after`; debits positive)",
+    "recover": "`dry_run`, `payments` (`payment_hash`, `payout_id`, `paid_client_id`: as LNbits has it, "
+    "`client_id`: whom it counts for, null for a stray, `amount_sats`, `paid_at`, `status`, `fate`: reinstated, "
+    "adopted, held or stray, `text`)",
     "ledger verify": "`holds`, `checks` (`name`, `text`, `holds`, `findings`)",
 }
 
