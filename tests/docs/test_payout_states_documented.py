@@ -20,7 +20,8 @@ def test_the_picture_shows_exactly_the_moves() -> None:
 
 
 def test_the_picture_begins_and_ends_where_payouts_do() -> None:
-    assert [new for old, new in pictured() if old == "[*]"] == [PayoutState.RESERVED]
+    begins = {new for old, new in pictured() if old == "[*]"}
+    assert begins == {PayoutState.RESERVED, PayoutState.UNKNOWN, PayoutState.HELD}  # the latter two when adopted
     assert sorted(old for old, new in pictured() if new == "[*]") == sorted(FINAL_STATES)
 
 
