@@ -20,12 +20,13 @@ from dca_daemon.domain.payout import PayoutState
 from dca_daemon.ledger.db import Database
 from dca_daemon.ledger.verify import verify
 from dca_daemon.payouts.cipher import KeyRing
-from dca_daemon.payouts.lnbits import LnbitsWallet
+from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
 from dca_daemon.payouts.wallet import Destination, DestinationKind
 from dca_daemon.services import clients, deposits, payouts
 from dca_daemon.services.intake import Intake, IntakeConfig
 from dca_daemon.services.payout_resolution import Resolution, resolve
 from dca_daemon.services.recovery import Fate, Found, Search, reassignments
+from tests.fixtures.lnurl import PRIVATE
 from tests.fixtures.postgres import PostgresServer, TestDb
 from tests.payouts.faulty import Killed
 from tests.payouts.test_payer import SOURCE_SATS, World, make_world
@@ -498,6 +499,29 @@ async def test_a_held_payout_that_was_paid_is_looked_up(history: History) -> Non
     await history.pay()
     assert history.world.received_sats() == SHARES
     assert (await payouts.show(history.db, old.payout_id))[0].state is PayoutState.SETTLED
+    await history.assert_all_paid()
+
+
+async def test_a_client_at_a_lightning_address(history: History) -> None:
+    """Its wallet can't be looked into: the payment itself says where it went."""
+    lnbits, source = history.world.lnbits, history.world.source
+    private = LnbitsWallet(
+        LnbitsConfig(url=lnbits.url, admin_key=source.adminkey, requests_per_minute=0, lnurl=PRIVATE)
+    )
+    await history.real.close()
+    history.world.wallet.real = private
+    ana = f"{history.world.receivers[0].lightning_address}@{lnbits.url.removeprefix('http://')}"
+    destination = Destination(DestinationKind.LIGHTNING_ADDRESS, address=ana)
+    await clients.set_destination(history.db, private, history.world.keys, "Ana", destination, actor="test")
+    dump = await history.dump()
+    await history.cash_out()
+    await history.pay()
+    await history.restore(dump)
+    assert [f.fate for f in await history.recover()] == [Fate.ADOPTED] * 2
+    await history.book()
+    await history.cash_out()
+    await history.pay()
+    assert history.world.received_sats() == [2 * share for share in SHARES]
     await history.assert_all_paid()
 
 
