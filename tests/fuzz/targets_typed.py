@@ -10,7 +10,7 @@ from unittest.mock import patch
 import structlog
 from psycopg import Notify
 
-from dca_daemon.cli.lamassu import _parse_time
+from dca_daemon.cli.context import parse_time
 from dca_daemon.cli.output import when
 from dca_daemon.domain.errors import InputError
 from dca_daemon.domain.money import MINOR_DIGITS, fiat_per_btc, fiat_text, from_minor, parse_fiat, to_minor
@@ -54,7 +54,7 @@ def any_time(choices: Choices) -> None:
     """A baseline's time can be shown and stored, or is refused."""
     typed = moment(choices).isoformat() if chance(choices, 3) else text(choices, ("2026-01-31T00:00:00-06:00",))
     try:
-        found = _parse_time(typed)
+        found = parse_time(typed)
     except InputError:
         return
     assert found.tzinfo is not None

@@ -16,7 +16,8 @@ from dca_daemon.domain.cash_out import CashOutState, SourceRow, split_row
 from dca_daemon.domain.split import Charge, SplitMethod
 from dca_daemon.ledger.db import Database, rows
 from dca_daemon.ledger.verify import verify
-from dca_daemon.services.intake import Intake, IntakeConfig, flow_balances
+from dca_daemon.services.booking import flow_balances
+from dca_daemon.services.intake import Intake, IntakeConfig
 from dca_daemon.services.pools import DEFAULT_POOL_ID
 from tests.fixtures.postgres import TestDb
 from tests.fuzz.choices import DrawnChoices
