@@ -6,7 +6,7 @@ UV     := $(BIN)/uv
 LNBITS := .cache/lnbits/.ready
 ARGS   ?=
 
-.PHONY: help demo test check format bench simulate fuzz lock clean
+.PHONY: help demo test check format bench simulate soak fuzz lock clean
 
 help:
 	@echo 'make demo    the whole thing, live, on this machine (ARGS="--once --json" for scripts)'
@@ -14,6 +14,7 @@ help:
 	@echo 'make check   lint, format, types, direction of dependencies'
 	@echo 'make bench   measures what it must reach; writes build/bench.jsonl'
 	@echo 'make simulate  ten thousand simulated worlds of faults (SEED=7: one of them, with what happened)'
+	@echo 'make soak    breaks everything again and again for hours (ARGS="--rounds 50 --seed 7" for the kills of LNbits)'
 	@echo 'make fuzz    bad inputs without end (ARGS="--seconds 600 lnbits lnurl"); see docs/testing.md'
 	@echo 'make format  formats the code'
 	@echo 'make lock    renews the lock files'
@@ -54,6 +55,10 @@ bench: $(VENV)/.ready $(LNBITS)
 
 simulate: $(VENV)/.ready
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+soak: $(VENV)/.ready $(LNBITS)
+	@DCA_TEST_SOAK=1 DCA_ALL_PAIRS=1 $(BIN)/pytest -n 2 --timeout 3600 tests/faults
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 fuzz: $(VENV)/.ready
 	@$(BIN)/python -m tests.fuzz $(ARGS)
