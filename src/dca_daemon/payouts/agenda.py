@@ -44,7 +44,8 @@ async def owed_clients(conn: AsyncConnection, limit: int) -> list[int]:
                                        WHERE r.client_id = o.client_id AND r.state = 'owed')
                                      - coalesce((SELECT a.balance / 1000 FROM account a
                                          WHERE a.client_id = o.client_id AND a.purpose = 'client-credit'), 0)
-                                     BETWEEN 1 AND d.min_sats - 1)
+                                     BETWEEN 1 AND d.min_sats - 1
+                              OFFSET 0)  -- client by client: joined as a whole, it would read all clients
               AND NOT EXISTS (SELECT FROM payout_record pr JOIN payout p ON p.id = pr.payout_id
                                WHERE pr.record_id = o.id AND p.state = 'failed'
                               HAVING max(p.next_attempt_at) FILTER
