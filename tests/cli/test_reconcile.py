@@ -23,6 +23,7 @@ from dca_daemon.services.reconcile import ReconcileConfig
 from tests.cli.conftest import NOWHERE, Cli, OnBooks, write_config
 from tests.fixtures.postgres import LamassuDb, TestDb
 from tests.payouts.test_payer import make_world
+from tests.reconcile.conftest import CHECKS
 from tests.services.builders import sql, value
 
 
@@ -125,7 +126,7 @@ def test_who_is_away_is_told_in_one_line(
     outcome = cli("reconcile", "--json")
     outcome.refused("cash-outs not compared")
     assert [one["part"] for one in outcome.json["not_compared"]] == ["cash-outs", "payments", "receivers"]
-    assert outcome.json["compared"]["checks"] == 10
+    assert outcome.json["compared"]["checks"] == CHECKS
     assert [run[2:4] for run in runs_kept(on_books)] == [(False, False)] * 2
 
 

@@ -16,6 +16,7 @@ from dca_daemon.demo.lnbits_admin import LnbitsAdmin
 from dca_daemon.lamassu.connection import SourceConfig
 from dca_daemon.lamassu.source import LamassuSource
 from dca_daemon.ledger.db import Database, execute
+from dca_daemon.ledger.verify import _CHECKS
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
 from dca_daemon.payouts.wallet import TAG, Destination, PaymentBook, WalletRecord
@@ -27,6 +28,7 @@ from dca_daemon.services.reconciliation.findings import Difference, Kind, Reconc
 from tests.fixtures.postgres import LamassuDb
 from tests.payouts.test_payer import World, make_world
 
+CHECKS = len(_CHECKS)  # of the books by themselves
 Change = Callable[[WalletRecord], WalletRecord | None]
 
 

@@ -14,7 +14,7 @@ from dca_daemon.lamassu.connection import SourceConfig
 from dca_daemon.lamassu.source import LamassuSource
 from dca_daemon.services.reconciliation import cash_outs
 from dca_daemon.services.reconciliation.findings import DETAILS_MAX, Kind, NoteKind
-from tests.reconcile.conftest import Two, now
+from tests.reconcile.conftest import CHECKS, Two, now
 
 
 async def test_a_success_that_is_not_booked(two: Two) -> None:
@@ -126,7 +126,7 @@ async def test_lamassu_away_is_told_and_the_rest_is_compared(two: Two) -> None:
     found = await replace(two, source=nowhere).reconcile()
     assert list(found.not_compared) == ["cash-outs"]
     assert not found.agrees and not found.counts
-    assert found.compared["checks"] == 10
+    assert found.compared["checks"] == CHECKS
     await nowhere.close()
 
 

@@ -14,7 +14,7 @@ from dca_daemon.services import payout_resolution, payouts
 from dca_daemon.services.payout_resolution import Resolution
 from dca_daemon.services.reconciliation import books
 from dca_daemon.services.reconciliation.findings import Kind, NoteKind
-from tests.reconcile.conftest import Three, changed, hidden, now
+from tests.reconcile.conftest import CHECKS, Three, changed, hidden, now
 from tests.services.builders import value
 
 
@@ -40,7 +40,7 @@ async def test_three_sides_that_agree(three: Three) -> None:
         "booked_cash_outs": 2,
         "booked_sats": int(await value(three.db, "SELECT sum(total_sats) FROM distribution")),
         "known_to_lamassu": 2,
-        "checks": 10,
+        "checks": CHECKS,
     }
 
 
@@ -286,7 +286,7 @@ async def test_lnbits_away_is_told_and_the_rest_is_compared(three: Three) -> Non
         "payments": "LNbits can't be reached (is it running?)",
         "receivers": "LNbits can't be reached (is it running?)",
     }
-    assert (found.compared["booked_cash_outs"], found.compared["checks"]) == (1, 10)
+    assert (found.compared["booked_cash_outs"], found.compared["checks"]) == (1, CHECKS)
 
 
 async def test_a_source_wallet_that_refuses_is_no_receiver_unseen(three: Three) -> None:

@@ -21,7 +21,7 @@ _RELEASED = (PayoutState.FAILED, PayoutState.EXPIRED, PayoutState.VOID)
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A settled payout."""
+    """A settled payout that was paid; what a client's credit covered wholly never was."""
 
     payout_id: str
     client_id: int
@@ -83,7 +83,7 @@ async def installation(db: Database) -> str:
 _SETTLED = """
     SELECT CAST(p.id AS text) AS payout_id, p.client_id, p.amount_sats, p.fee_msat, p.payment_hash, p.settled_at
       FROM payout p
-     WHERE p.state = 'settled' AND (p.settled_at, p.id) > (:at, CAST(:id AS uuid)) {only}
+     WHERE p.state = 'settled' AND p.amount_sats > 0 AND (p.settled_at, p.id) > (:at, CAST(:id AS uuid)) {only}
      ORDER BY p.settled_at, p.id LIMIT :limit
 """
 _ALL_SETTLED = _SETTLED.format(only="")
