@@ -55,7 +55,7 @@ REMEDIES: dict[Kind, str] = {
     Kind.PAYMENT_MISSING: f"was LNbits restored from a backup, or the source wallet changed? {_FIND}",
     Kind.PAYMENT_AMOUNT: f"something is wrong with LNbits' records or with the books: {_FIND}",
     Kind.PAYMENT_NOT_RECEIVED: "show LNbits' operator the payment hash; the receiver is owed until it has arrived",
-    Kind.PAYMENT_UNKNOWN: "see dca-daemon recover --dry-run; the daemon adopts what it can when it starts, before it pays",
+    Kind.PAYMENT_UNKNOWN: "see dca-daemon recover --dry-run; the daemon does the same at its start",
     Kind.PAYMENT_TWICE: "stop the daemon; agree with the receiver; keep both payment hashes, and report it",
     Kind.PAYMENT_RELEASED: "stop the daemon before it is paid again; dca-daemon payout show tells who ended it",
     Kind.RECEIVED_UNKNOWN: "somebody else paid our invoice, or the source wallet was changed: find it in LNbits",
