@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dca_daemon.domain.cash_out import BITCOIN_CODES, Verdict, classify, split_row
+from dca_daemon.domain.cash_out import BITCOIN_CODES, MAX_CASH_OUT_SATS, Verdict, classify, split_row
 from dca_daemon.domain.errors import InputError
-from dca_daemon.domain.money import MAX_SATS
 from dca_daemon.domain.split import Charge, SplitMethod
 from tests.services.builders import success
 
@@ -131,7 +130,7 @@ def test_a_good_row_is_split() -> None:
         ({"crypto_atoms": Decimal("512400.5")}, "crypto_atoms"),
         ({"crypto_atoms": Decimal(0)}, "crypto_atoms"),
         ({"crypto_atoms": Decimal(-1)}, "crypto_atoms"),
-        ({"crypto_atoms": Decimal(MAX_SATS + 1)}, "crypto_atoms"),
+        ({"crypto_atoms": Decimal(MAX_CASH_OUT_SATS + 1)}, "crypto_atoms"),
         ({"crypto_atoms": Decimal("NaN")}, "crypto_atoms"),
         ({"crypto_atoms": Decimal("Infinity")}, "crypto_atoms"),
         ({"fiat_code": "USD"}, "the pool is in GTQ"),
@@ -150,7 +149,7 @@ def test_a_row_that_cannot_be_split_says_why(changes: dict[str, Any], words: str
 
 
 def test_the_largest_and_the_smallest_row_can_be_split() -> None:
-    assert take_apart(crypto_atoms=Decimal(MAX_SATS))[0].total_sats == MAX_SATS
+    assert take_apart(crypto_atoms=Decimal(MAX_CASH_OUT_SATS))[0].total_sats == MAX_CASH_OUT_SATS
     assert take_apart(crypto_atoms=Decimal(1), fiat=Decimal("0.01"))[0].principal_sats == 1
 
 

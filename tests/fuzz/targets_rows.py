@@ -7,9 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from dca_daemon.domain.allocation import allocate_flow
-from dca_daemon.domain.cash_out import SourceRow, Verdict, classify, split_row
+from dca_daemon.domain.cash_out import MAX_CASH_OUT_SATS, SourceRow, Verdict, classify, split_row
 from dca_daemon.domain.errors import InputError
-from dca_daemon.domain.money import MAX_SATS
 from dca_daemon.domain.split import Charge, SplitMethod
 from dca_daemon.lamassu.rows import to_digest, to_row
 from tests.fuzz.choices import Choices, chance, pick
@@ -112,7 +111,7 @@ def any_split(choices: Choices) -> None:
     except InputError as error:
         assert storable(str(error)) and 0 < len(str(error)) <= MAX_REASON
         return
-    assert 0 < parts.total_sats <= MAX_SATS
+    assert 0 < parts.total_sats <= MAX_CASH_OUT_SATS
     assert parts.total_sats == row.crypto_atoms
     assert parts.principal_sats + parts.commission_sats == parts.total_sats
     assert 0 < fiat_minor < 10**15 and fiat_minor == row.fiat * 100

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -542,3 +543,25 @@ async def test_no_nesting_is_too_deep_to_be_refused(depth: int) -> None:
             assert len(str(error)) < 600
         else:
             assert given.hint is PayHint.REFUSED
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dca_daemon.payouts.lnbits_http.REPLY_BYTES_MAX", 1_000_000)
+    sent = 0
+
+    async def forever() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 65_536
+            yield b" " * 65_536
+
+    with pytest.raises(WalletUnknownError, match="more than 1000000 bytes"):
+        await pay(Script(lambda _: httpx.Response(201, content=forever())).wallet())
+    assert sent < 2_000_000
+
+
+async def test_a_compressed_answer_is_read_like_any_other() -> None:
+    body = gzip.compress(json.dumps({"payment_hash": HASH, "status": "success", "amount": -1_000_000}).encode())
+    packed = httpx.Response(201, content=body, headers={"Content-Encoding": "gzip"})
+    given = await pay(Script(lambda _: packed).wallet())
+    assert given.hint is PayHint.ACCEPTED

@@ -238,3 +238,17 @@ async def test_a_wrong_key_is_found_before_there_is_something_to_pay(world: Worl
     stop.set()
     await running
     assert world.wallet.calls.count("balance_msat") >= 3
+
+
+async def test_a_fault_of_the_program_at_the_balance_is_an_outage_and_no_end(world: World) -> None:
+    for _ in range(2):
+        world.wallet.script("balance_msat", RuntimeError("a fault"))
+    payer = world.payer()
+    stop = asyncio.Event()
+    running = asyncio.create_task(payer.run(stop))
+    async with asyncio.timeout(30):
+        while await world.states() != [PayoutState.SETTLED] * 2:
+            await asyncio.wait({running}, timeout=0.02)
+    stop.set()
+    await running
+    await world.assert_agrees([322812, 161406])

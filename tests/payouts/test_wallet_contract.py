@@ -337,7 +337,7 @@ async def test_a_payout_id_that_would_not_be_kept_is_not_sent(bench: Bench, payo
 
 async def test_an_expired_invoice_that_is_still_pending_is_paid(bench: Bench) -> None:
     receiver = bench.new_receiver()
-    invoice = await invoice_for(bench.wallet, receiver, expiry_seconds=1)
+    invoice = await invoice_for(bench.wallet, receiver, expiry_seconds=3)
     await bench.outlast(invoice)
     answer = await bench.wallet.pay(invoice.bolt11, payout_id="p", extra={})
     assert answer.hint is PayHint.ACCEPTED
@@ -347,7 +347,7 @@ async def test_an_expired_invoice_that_is_still_pending_is_paid(bench: Bench) ->
 async def test_an_invoice_that_was_marked_failed_is_not_paid(bench: Bench) -> None:
     """The answer is 201 and shows the receiver's own record."""
     receiver = bench.new_receiver()
-    invoice = await invoice_for(bench.wallet, receiver, expiry_seconds=1)
+    invoice = await invoice_for(bench.wallet, receiver, expiry_seconds=3)
     await bench.outlast(invoice)
     await bench.mark_failed(invoice)
     for _ in range(2):

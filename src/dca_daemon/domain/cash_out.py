@@ -12,11 +12,13 @@ from decimal import Decimal
 from enum import StrEnum
 
 from dca_daemon.domain.errors import InputError
-from dca_daemon.domain.money import MAX_AMOUNT_MINOR, MAX_SATS, to_minor
+from dca_daemon.domain.money import MAX_AMOUNT_MINOR, SATS_PER_BTC, to_minor
 from dca_daemon.domain.split import Charge, Split, SplitMethod, split
 from dca_daemon.domain.text import plain
 
 BITCOIN_CODES = ("BTC", "LN")
+# A thousand bitcoin: no machine pays out so much, and a few junk rows of more would fill an account's 64 bits.
+MAX_CASH_OUT_SATS = 1_000 * SATS_PER_BTC
 
 
 class Verdict(StrEnum):
@@ -142,8 +144,10 @@ def split_row(row: SourceRow, *, pool_currency: str, method: SplitMethod, charge
     Raises `InputError` with the reason when the row can't be processed; such a row goes to review.
     """
     atoms = row.crypto_atoms
-    if not atoms.is_finite() or atoms != atoms.to_integral_value() or not 0 < atoms <= MAX_SATS:
-        raise InputError(f"crypto_atoms {plain(atoms)} is not a number of satoshis between 1 and {MAX_SATS}")
+    if not atoms.is_finite() or atoms != atoms.to_integral_value() or not 0 < atoms <= MAX_CASH_OUT_SATS:
+        raise InputError(
+            f"crypto_atoms {plain(atoms)} is not a number of satoshis between 1 and {MAX_CASH_OUT_SATS}"
+        )
     if row.fiat_code != pool_currency:
         raise InputError(f"the cash-out is in {plain(row.fiat_code)}, the pool is in {pool_currency}")
     fiat_minor = to_minor(row.fiat, row.fiat_code)

@@ -33,6 +33,8 @@ from dca_daemon.payouts.pacing import Pacer
 log = structlog.get_logger(__name__)
 
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+REPLY_BYTES_MAX = 32_000_000  # a page of LNbits' list is below one million
+_OF_TRANSFER = (b"content-encoding", b"content-length", b"transfer-encoding")  # done with, once it is read
 LNBITS_REFUSED = 520  # LNbits' own status for a payment or invoice that it refuses
 REMEDIES = {
     401: "give the wallet's key",
@@ -152,7 +154,7 @@ class LnbitsHttp:
         await self._pacer.wait_turn(path)
         headers = {"X-Api-Key": key} if key else {}
         try:
-            response = await client.request(method, path, params=params, json=body, headers=headers)
+            response = await _bounded(client, method, path, params=params, json=body, headers=headers)
         except NOT_SENT as error:
             raise WalletUnreachableError(
                 f"LNbits at {self.url} can't be reached: {_reason(error)}",
@@ -172,6 +174,18 @@ class LnbitsHttp:
         return WalletRateLimitedError(
             f"LNbits' rate limit was reached on {path}", retry_after_seconds=pause_seconds
         )
+
+
+async def _bounded(client: httpx.AsyncClient, method: str, path: str, **request: Any) -> httpx.Response:
+    """One request, and at most so much of its answer: what stands in for LNbits must not fill our memory."""
+    async with client.stream(method, path, **request) as response:
+        content = bytearray()
+        async for chunk in response.aiter_bytes():
+            content += chunk
+            if len(content) > REPLY_BYTES_MAX:
+                raise httpx.DecodingError(f"an answer of more than {REPLY_BYTES_MAX} bytes")
+    headers = [pair for pair in response.headers.raw if pair[0].lower() not in _OF_TRANSFER]
+    return httpx.Response(response.status_code, headers=headers, content=bytes(content), request=response.request)
 
 
 async def repeated(

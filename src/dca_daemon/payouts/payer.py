@@ -185,6 +185,9 @@ class Payer:
             return None
         except WalletError as error:
             return error
+        except Exception as error:  # a fault of the program: cash-outs are booked all the same
+            log.exception("lnbits.error")
+            return WalletUnknownError(f"the source wallet can't be read: {type(error).__name__}")
         finally:
             for task in (reading, stopping):
                 task.cancel()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -87,7 +88,7 @@ class Intake:
             _raise_if_ours(error)
             log.error("intake.batch-refused", rows=len(batch), error=_why(error))
             result = IntakeResult()
-            for row in batch:
+            for row in sorted(batch, key=_in_time):
                 result.extend(await self._process_alone(row))
         _log_result(result)
         return result
@@ -130,7 +131,7 @@ class Intake:
         known = await books.known(pool_rows)
         result = IntakeResult()
         to_share: list[tuple[Mirrored, Split, int]] = []
-        for row in sorted(pool_rows, key=lambda r: (r.dispensed_at or r.created, r.external_id)):
+        for row in sorted(pool_rows, key=_in_time):
             before = known.get(row.external_id)
             mirrored, parts = self._decide(row, before, pool, refused)
             if not mirrored.differs:
@@ -195,6 +196,11 @@ class Intake:
             )
         await books.distribute(booked, method=self._config.split_method, charge=self._config.charge, actor=ACTOR)
         return booked
+
+
+def _in_time(row: SourceRow) -> tuple[datetime, str]:
+    """The order in which cash-outs are shared: as they happened."""
+    return row.dispensed_at or row.created, row.external_id
 
 
 def _raise_if_ours(error: Exception) -> None:
