@@ -69,7 +69,7 @@ COMES_TO: dict[Lie, type[WalletError] | None] = {
     }.get(lie, WalletUnknownError)
     for lie in READ_LIES
 }
-# So one of each kind suffices; DCA_ALL_PAIRS=1 has them all (ten minutes).
+# So one of each kind suffices; DCA_ALL_PAIRS=1 has them all (minutes).
 ONE_OF_EACH = [
     *(Lie.REFUSE_CONNECTION, Lie.RATE_LIMITED, Lie.NOT_FOUND, Lie.FILTER_IGNORED, Lie.EMPTY, Lie.SAYS_PENDING),
     *(Lie.ERROR_500_BEFORE, Lie.SLOW),

@@ -19,9 +19,11 @@ from dca_daemon.domain.errors import (
     WalletUnknownError,
     WalletUnreachableError,
 )
+from dca_daemon.payouts.bolt11 import decode
 from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
 from dca_daemon.payouts.pacing import Pacer
 from dca_daemon.payouts.wallet import Destination, DestinationKind, PayHint, RecordStatus
+from tests.e2e.conftest import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,6 +56,10 @@ async def test_an_lnbits_that_limits_hangs_stops_and_comes_back(lnbits_server: L
         )
         return made.bolt11
 
+    async def status(bolt11: str) -> RecordStatus | None:
+        record = await wallet.received(receiver, decode(bolt11).payment_hash)
+        return record.status if record else None
+
     # Its rate limit is per path: what was refused was not carried out, and the other paths go on.
     server.set_rate_limit(2)
     first = await invoice()
@@ -79,6 +85,7 @@ async def test_an_lnbits_that_limits_hangs_stops_and_comes_back(lnbits_server: L
     made = await wallet.create_invoice(
         receiver, amount_sats=1, memo="m", expiry_seconds=3_600, payout_id="p", extra={}
     )
+    newer = [await invoice() for _ in range(10)]
     server.kill()
     with pytest.raises(WalletUnreachableError):
         await wallet.pay(made.bolt11, payout_id="p", extra={})
@@ -86,9 +93,16 @@ async def test_an_lnbits_that_limits_hangs_stops_and_comes_back(lnbits_server: L
         await wallet.sent(made.payment_hash)
     server.start()
     assert await wallet.sent(made.payment_hash) is None
-    record = await wallet.received(receiver, made.payment_hash)
-    assert record is not None
-    assert record.status in (RecordStatus.PENDING, RecordStatus.FAILED), "FakeWallet forgets at a restart"
+
+    # FakeWallet forgets at a restart: the ten newest unpaid invoices are marked failed, and no others.
+    async def forgotten() -> bool:
+        return {await status(bolt11) for bolt11 in newer} == {RecordStatus.FAILED}
+
+    await eventually(forgotten)
+    assert await status(made.bolt11) is RecordStatus.PENDING
+    refusal = await wallet.pay(newer[9], payout_id="p", extra={})
+    assert (refusal.hint, refusal.text) == (PayHint.REFUSED, "Payment is failed node, retrying is not possible.")
+    assert (await wallet.pay(made.bolt11, payout_id="p", extra={})).hint is PayHint.ACCEPTED
     await wallet.close()
     # Its description of itself takes an LNbits under load longer than a second to make.
     patient = LnbitsWallet(LnbitsConfig(url=server.url, admin_key=source.adminkey))
