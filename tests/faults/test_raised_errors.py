@@ -82,7 +82,7 @@ async def raising(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Raising]:
         (payer, "OUTAGE_INTERVAL_MAX_SECONDS"),
         (payout_steps, "OUTAGE_INTERVAL_MAX_SECONDS"),
         (booker, "_RETRY_SECONDS"),
-        (daemon, "_RETRY_SECONDS"),
+        (daemon, "_STANDBY_FIRST_SECONDS"),
     ):
         monkeypatch.setattr(module, name, 0.1)
     monkeypatch.setenv("DCA_HTTP__PORT", "0")

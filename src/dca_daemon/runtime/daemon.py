@@ -48,6 +48,7 @@ log = structlog.get_logger()
 
 LEADER_LOCK_KEY = 0x0DCA_0000_0003
 _GRACE_SECONDS = 6.0
+_STANDBY_FIRST_SECONDS = 1.5  # a standby looks every second: who has just lost the lock lets it go first
 _COMPARISON = ReconcileConfig(grace_seconds=90.0)  # a lost notification is made up for by the next scan
 
 
@@ -172,7 +173,7 @@ class Daemon:
                 for name in ("intake", "payer"):
                     self._heartbeats.unregister(name)
                 await self._lock.close()
-            await pause(stop, outage.delay_seconds)
+            await pause(stop, max(_STANDBY_FIRST_SECONDS, outage.delay_seconds))
 
     async def _prepare(self, session: asyncio.Event) -> None:
         """What must be right before anything is booked or paid."""
