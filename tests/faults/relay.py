@@ -16,6 +16,7 @@ class Relay:
         self._to = urlsplit(dsn)
         self._every = 0
         self._server: asyncio.Server | None = None
+        self._passing: set[asyncio.Task[None]] = set()
         self.dsn = ""
         self.commits = 0
         self.to_lose = 0
@@ -35,17 +36,27 @@ class Relay:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        for task in list(self._passing):
+            task.cancel()
+        await asyncio.gather(*self._passing, return_exceptions=True)
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._passing.add(task)
         upstream = None
+        ends: set[asyncio.Future[None]] = set()
         try:
             back, upstream = await asyncio.open_connection(self._to.hostname, self._to.port)
             ends = {asyncio.ensure_future(w) for w in (_pass_on(reader, upstream), self._replies(back, writer))}
-            _, left = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for end in left:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            pass  # the relay ends: nobody waits for this connection
+        finally:
+            self._passing.discard(task)
+            for end in ends:
                 end.cancel()
             await asyncio.gather(*ends, return_exceptions=True)
-        finally:
             for each in (writer, upstream):
                 if each is not None:
                     each.transport.abort()

@@ -100,7 +100,7 @@ async def test_commits_whose_reply_is_lost(installation: Installation) -> None:
     async with Relay(installation.books_db.dsn) as relay:
         await started(installation, DCA_DATABASE__URL=relay.dsn)
         before = relay.commits
-        relay.lose_every(3, rounds(8, 200))
+        relay.lose_every(3, rounds(5, 200))
         count = 1
         while relay.lost < relay.to_lose:
             cash_out(installation)

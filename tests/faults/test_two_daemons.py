@@ -65,7 +65,7 @@ async def at_some_moment(installation: Installation, chance: random.Random) -> N
 async def test_started_together_and_killed_in_turn(installation: Installation) -> None:
     await several(installation, 3)
     chance = random.Random(5)
-    count = rounds(4, 100)
+    count = rounds(3, 100)
     for number in range(1, count + 1):
         await at_some_moment(installation, chance)
         daemon, _ = await leader(installation)
