@@ -80,13 +80,15 @@ async def test_a_session_that_was_read_only_is_not_used_again(books: Database) -
     await sql(books, write)
 
 
-async def test_transactions_are_read_committed_whatever_the_server_says(books: Database) -> None:
+async def test_transactions_are_read_committed_and_durable_whatever_the_server_says(books: Database) -> None:
     async with books.transaction() as conn:
         database = await scalar(conn, "SELECT current_database()")
         await execute(conn, f"ALTER DATABASE {database} SET default_transaction_isolation = 'serializable'")
+        await execute(conn, f"ALTER DATABASE {database} SET synchronous_commit = off")
     await books.close()
     async with books.transaction() as conn:
         assert await scalar(conn, "SHOW transaction_isolation") == "read committed"
+        assert await scalar(conn, "SHOW synchronous_commit") == "on"
 
 
 async def test_why_work_had_to_wait_is_known_until_it_is_done(books: Database) -> None:

@@ -35,10 +35,11 @@ _RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock: the transact
 _AWAY = ("25006", "25P03", "25P04", "XX001", "XX002")
 _TOO_MUCH = "54"  # the class of what a limit of PostgreSQL refuses, a row's own fault: it would never get better
 _GRACE_SECONDS = 5.0  # how much longer than the server's own timeout we wait for an answer
-# READ COMMITTED, whatever the server's default: what is read under a lock is read after the lock was had. A daemon
-# that stands still in a transaction (SIGSTOP, a frozen virtual machine) loses its locks to the next one.
+# Whatever the server's defaults. READ COMMITTED: what is read under a lock is read after the lock was had. Commits
+# that a crash can't forget: a forgotten `submitted` is a payment made twice. A daemon that stands still in a
+# transaction (SIGSTOP, a frozen virtual machine) loses its locks to the next one.
 _OPTIONS = (
-    r"-c timezone=UTC -c lock_timeout=30s -c idle_in_transaction_session_timeout=15s"
+    r"-c timezone=UTC -c synchronous_commit=on -c lock_timeout=30s -c idle_in_transaction_session_timeout=15s"
     rf" -c default_transaction_isolation=read\ committed {SERVER_KEEPALIVES}"
 )
 _CONNECT_ARGS = {"connect_timeout": 5, **CLIENT_KEEPALIVES}
