@@ -23,6 +23,7 @@ from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.services import clients, payouts
 from dca_daemon.services.payout_resolution import Resolution, resolve
 from tests.e2e.conftest import Installation, eventually, free_port, set_up
+from tests.faults.backends import SOAK
 from tests.fixtures.postgres import LamassuDb, PostgresServer, TestDb
 from tests.payouts.test_payer import make_world
 from tests.services.builders import value
@@ -109,7 +110,11 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+# What the others leave out is tried in tests/services/test_recovery.py too, without processes.
+OFTEN = [moment for moment in MOMENTS if SOAK or moment not in ("booked", "submitted")]
+
+
+@pytest.mark.parametrize("moment", OFTEN)
 async def test_a_daemon_on_an_old_dump_pays_only_what_was_not_paid(
     installation: Installation, tools: Restored, moment: str
 ) -> None:

@@ -27,7 +27,7 @@ from tests.faults.site import Site, make_site
 from tests.fixtures.postgres import LamassuDb, TestDb
 from tests.services.builders import sql, value
 
-CLIENTS = 24
+CLIENTS = 12
 FUNDED_SATS = 200_000_000
 # Shorter than any setting allows. It is the time in which a request that nobody answered may still run; here
 # LNbits is dead in between, and with it all that it was asked.
@@ -167,7 +167,7 @@ def alert_tells_all(line: dict[str, Any], site: Site) -> bool:
 async def soaking(
     folder: Path, books_db: TestDb, lamassu_db: LamassuDb, server: LnbitsServer, seed: int
 ) -> AsyncIterator[Soak]:
-    """A daemon that pays two dozen clients, four at a time, through an LNbits that can be killed."""
+    """A daemon that pays a dozen clients, four at a time, through an LNbits that can be killed."""
     database = server.data_dir / "data" / "database.sqlite3"
     async with make_site(
         folder,
