@@ -20,6 +20,7 @@ from dca_daemon.payouts import payer, payout_steps
 from dca_daemon.runtime import booker, daemon
 from dca_daemon.runtime.settings import load_settings
 from tests.e2e.conftest import eventually
+from tests.faults.backends import SOAK
 from tests.faults.lnbits_proxy import LnbitsProxy
 from tests.faults.points import points_of
 from tests.faults.scenarios import SCENARIOS
@@ -94,7 +95,11 @@ async def raising(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Raising]:
     structlog.configure(**logging)
 
 
-@pytest.mark.parametrize("chain", [name for name in CHAINS if name != "baseline"])
+# Killed they are at each point; that errors are outlived there is shown at those of two chains, in `make soak` of all.
+_CHAINS = [name for name in CHAINS if name != "baseline" and (SOAK or name in ("intake", "paid"))]
+
+
+@pytest.mark.parametrize("chain", _CHAINS)
 async def test_errors_at_each_point_and_everything_is_paid_once(
     site: Site, proxy: LnbitsProxy, raising: Raising, chain: str
 ) -> None:

@@ -78,7 +78,7 @@ async def test_paused_at_each_point_a_dethroned_leader_harms_nothing(
     await crowd.has_logged("baseline.set")
     standby = crowd.start()
     await crowd.has_logged("leader.standby")
-    groups = GROUPS if _OFTEN else GROUPS[:5] if way == "lock-lost" else GROUPS[:2]
+    groups = GROUPS if _OFTEN else GROUPS[:3] if way == "lock-lost" else GROUPS[:2]
     for step, points in groups:
         if SCENARIOS[step].at_start:  # comes by when a daemon becomes active
             crowd.plan("pause", points)

@@ -133,9 +133,11 @@ async def impatient(books_db: TestDb, monkeypatch: pytest.MonkeyPatch) -> AsyncI
     await made.close()
 
 
-async def test_a_slow_statement_is_ended_by_the_server(impatient: Database) -> None:
+async def test_a_slow_statement_is_ended_by_the_server(books_db: TestDb) -> None:
+    made = Database(books_db.sqlalchemy_url, pool_size=1, statement_timeout_seconds=0.3)
     with pytest.raises(DatabaseError, match="statement timeout"):
-        await sql(impatient, "SELECT pg_sleep(60)")
+        await sql(made, "SELECT pg_sleep(60)")
+    await made.close()
 
 
 @own_server
