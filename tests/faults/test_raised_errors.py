@@ -95,7 +95,7 @@ async def raising(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Raising]:
     structlog.configure(**logging)
 
 
-# Killed they are at each point; that errors are outlived there is shown at those of two chains, in `make soak` of all.
+# Two chains here, all of them in `make soak`; the crash matrix kills the daemon at every point anyway.
 _CHAINS = [name for name in CHAINS if name != "baseline" and (SOAK or name in ("intake", "paid"))]
 
 
