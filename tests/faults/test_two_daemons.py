@@ -87,8 +87,8 @@ async def test_frozen_past_the_loss_of_the_lock_and_woken_up(installation: Insta
         old.send_signal(signal.SIGSTOP)
         terminate(installation.books_db.dsn, its_lock)
         await installation.has_logged("daemon.active", 1 + number)
-        cash_out(installation)
-        await something_happens(installation)  # the new one is at work
+        async with something_happens(installation):  # the new one is at work
+            cash_out(installation)
         old.send_signal(signal.SIGCONT)
         await installation.has_logged("leader.lost", number)
     await assert_all_is_well(installation, 4 * count)
