@@ -67,11 +67,6 @@ def _error_is_failure(evidence: Evidence) -> Judgement:
     return found
 
 
-def _impatient(evidence: Evidence) -> Judgement:
-    """A failed invoice at the receiver is believed at once, while a request may still run."""
-    return judge(replace(evidence, idle=True))
-
-
 def _one_sided(evidence: Evidence) -> Judgement:
     """Only the source wallet is looked at."""
     return judge(replace(evidence, receiver_visible=False, received=None))
@@ -126,7 +121,6 @@ class _AnyState(MemoryPayoutBooks):
 BUGS = {
     "pay before persisting": Bug(payout_books=_InvoiceNotStored),
     "take an error for a failure": Bug(judge=_error_is_failure),
-    "believe at once that nothing runs": Bug(judge=_impatient, first_seed=1180),
     "look at the source wallet only": Bug(judge=_one_sided),
     "believe the receiver's record alone": Bug(judge=_failed_is_final, first_seed=230),
     "forget the pool's lock": Bug(booking=_NoPoolLock),

@@ -266,6 +266,8 @@ class World:
             if not self._releasable(payout) or any(p.open for p in mine):
                 continue
             self.trace.note("operator", "releases", payout_id=payout.payout_id, reason=payout.reason)
+            if "too old" in (payout.reason or ""):  # first LNbits' operator voids the invoice
+                self.lnbits.mark_failed(payout.payment_hash or "")
             never = payout.held_from in NEVER_SUBMITTED_STATES
             payout.state, payout.held_from = PayoutState.VOID if never else PayoutState.UNKNOWN, None
             payout.next_attempt_seconds = now_seconds()
