@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -26,6 +26,8 @@ from dca_daemon.payouts.wallet import Wallet
 __all__ = ["Payer", "PayerConfig"]
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 _PROBE_SECONDS = 60.0  # well below the age at which our sign of life counts as missing
 _LOOK_SECONDS = 60.0  # how often an idle payer looks whether LNbits and its key still work
@@ -146,12 +148,14 @@ class Payer:
         self.outage = str(error)
         await _wait(self._stopping, OUTAGE_INTERVAL_MAX_SECONDS * random.uniform(0.75, 1.0))  # noqa: S311 - jitter
 
-    async def _unless_stopping(self, work: Coroutine[Any, Any, float]) -> float | None:
-        """What comes of the work; None when a stop comes first."""
+    async def _unless_stopping(
+        self, work: Coroutine[Any, Any, T], *, timeout_seconds: float | None = None
+    ) -> T | None:
+        """What comes of the work; None when a stop, or the time-out, comes first."""
         working = asyncio.ensure_future(work)
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
-            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({working, stopping}, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
             return working.result() if working.done() else None
         finally:
             for task in (working, stopping):
@@ -175,23 +179,16 @@ class Payer:
 
     async def _trouble(self) -> WalletError | None:
         """Reads the source wallet's balance; what keeps us from it. Does not outlast a stop."""
-        reading = asyncio.ensure_future(self.funds.refresh())
-        stopping = asyncio.ensure_future(self._stopping.wait())
         try:
-            await asyncio.wait({reading, stopping}, timeout=_PROBE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if not reading.done():
-                return WalletUnknownError("LNbits does not answer", remedy="check that it runs, and lnbits.url")
-            reading.result()
-            return None
+            balance_msat = await self._unless_stopping(self.funds.refresh(), timeout_seconds=_PROBE_SECONDS)
         except WalletError as error:
             return error
         except Exception as error:  # a fault of the program: cash-outs are booked all the same
             log.exception("lnbits.error")
             return WalletUnknownError(f"the source wallet can't be read: {type(error).__name__}")
-        finally:
-            for task in (reading, stopping):
-                task.cancel()
-            await asyncio.gather(reading, stopping, return_exceptions=True)
+        if balance_msat is None:
+            return WalletUnknownError("LNbits does not answer", remedy="check that it runs, and lnbits.url")
+        return None
 
     def _lost(self, error: WalletError) -> None:
         if not self._outages:
