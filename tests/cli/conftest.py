@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from dca_daemon.cli.main import execute
 from dca_daemon.cli.reference import JSON_KEYS
@@ -69,14 +68,12 @@ class FakeWallet:
 
 
 @pytest.fixture(autouse=True)
-def quiet_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """No setting of this computer, no terminal, and afterwards the logging of before."""
+def quiet_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of this computer, no terminal."""
     for name in list(os.environ):
         if (name.upper().startswith("DCA_") and "TEST" not in name) or name == "CREDENTIALS_DIRECTORY":
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

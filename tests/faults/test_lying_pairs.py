@@ -12,7 +12,6 @@ import logging
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -205,12 +204,9 @@ def outcome(rows: list[PayoutRow]) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _silence() -> Iterator[None]:
+def _silence() -> None:
     """Thousands of stories: their log lines would take longer than they do."""
-    before = structlog.get_config()["wrapper_class"]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.configure(wrapper_class=before)
 
 
 @pytest.mark.parametrize("second", SECOND_LIES, ids=lambda lie: lie.name)

@@ -76,7 +76,6 @@ class Restarted:
 @pytest.fixture
 async def raising(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Raising]:
     """Waits that are a minute in the program are shorter here, and tracebacks plain: fine ones take seconds."""
-    logging = structlog.get_config()
     structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
     for module, name in (
         (payer, "_ASIDE_SECONDS"),
@@ -92,7 +91,6 @@ async def raising(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Raising]:
     fault_points.install(handler)
     yield handler
     fault_points.install(None)
-    structlog.configure(**logging)
 
 
 # Two chains here, all of them in `make soak`; the crash matrix kills the daemon at every point anyway.

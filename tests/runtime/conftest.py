@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from dca_daemon.runtime import logging as our_logging
 from dca_daemon.runtime import settings_sources
-from dca_daemon.runtime.redaction import forget_secrets
 
 
 @pytest.fixture
@@ -35,18 +32,3 @@ def logged() -> Callable[[], list[dict[str, Any]]]:
     stream = io.StringIO()
     our_logging.configure_logging(level="debug", format="json", stream=stream)
     return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """Puts the process-wide logging back as a test found it."""
-    yield
-    root = logging.getLogger()
-    for handler in list(root.handlers):
-        if getattr(handler, "is_ours", False):
-            root.removeHandler(handler)
-    root.setLevel(logging.WARNING)
-    logging.captureWarnings(False)
-    our_logging.count_events_with(None)
-    forget_secrets()
-    structlog.reset_defaults()

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from dca_daemon.domain.errors import WalletRefusedError, WalletReplyError, WalletUnknownError
@@ -100,7 +99,6 @@ class Setting:
 
 @pytest.fixture
 async def setting(books: Database, keys: KeyRing) -> Setting:
-    structlog.reset_defaults()
     made = Setting(books, keys)
     await made.begin()
     return made
