@@ -59,12 +59,12 @@ DONE_WITHOUT_AN_ANSWER = (
 )
 
 CREATE: dict[tuple[Kind, Lie], Expected] = {
-    **_all(Kind.CREATE, (*NOTHING_DONE, Lie.NODE_AWAY), TRIED_AGAIN),
+    **_all(Kind.CREATE, (*NOTHING_DONE, Lie.NODE_AWAY, Lie.EXPIRED_INVOICE), TRIED_AGAIN),
     **_all(Kind.CREATE, DONE_WITHOUT_AN_ANSWER, TRIED_AGAIN),  # an invoice that nobody will ever submit
     **_all(Kind.CREATE, (*KEY_REFUSED, Lie.TAKE_AND_NOT_FOUND), NO_INVOICE),
     **_all(Kind.CREATE, (Lie.NULL_BEFORE, Lie.TAKE_AND_NULL, Lie.NO_INVOICE), NO_INVOICE),
     **_all(Kind.CREATE, (Lie.OTHER_AMOUNT, Lie.OTHER_AMOUNT_DISGUISED, Lie.OTHER_HASH, Lie.OTHER_ID), NO_INVOICE),
-    **_all(Kind.CREATE, (Lie.EXPIRED_INVOICE, Lie.OTHERS_INVOICE, Lie.GIVEN_BEFORE), NO_INVOICE),
+    **_all(Kind.CREATE, (Lie.OTHERS_INVOICE, Lie.GIVEN_BEFORE), NO_INVOICE),
     (Kind.CREATE, Lie.SHORT_LIVED_INVOICE): SETTLED,  # it is paid at once; LNbits pays late ones too
     # The money reached somebody else: found out afterwards, since only LNbits knows whose an invoice is.
     (Kind.CREATE, Lie.OTHERS_INVOICE_DISGUISED): _held("never arrived"),

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from dca_daemon.demo.lnbits_admin import LnbitsAdmin
 from dca_daemon.domain.errors import (
     DatabaseError,
+    InvoiceExpiredError,
     WalletRefusedError,
     WalletUnknownError,
     WalletUnreachableError,
 )
 from dca_daemon.domain.payout import PayoutState
 from dca_daemon.ledger.db import Database
+from dca_daemon.payouts import store
 from dca_daemon.payouts.cipher import KeyRing
+from dca_daemon.payouts.clock import now_seconds
 from dca_daemon.payouts.payer import Payer
-from dca_daemon.payouts.wallet import PayAnswer
+from dca_daemon.payouts.wallet import PayAnswer, PayHint
 from dca_daemon.services import payouts
 from tests.payouts.test_payer import World, make_world
 from tests.services.builders import sql, value
@@ -252,3 +256,41 @@ async def test_a_fault_of_the_program_at_the_balance_is_an_outage_and_no_end(wor
     stop.set()
     await running
     await world.assert_agrees([322812, 161406])
+
+
+async def test_an_invoice_that_seems_over_is_asked_for_anew_for_an_hour(world: World) -> None:
+    """A wrong clock of this host makes every Lightning address's invoice look so: nobody has to release them."""
+    for _ in range(19):
+        world.wallet.script("create_invoice", InvoiceExpiredError("valid until yesterday only"))
+        await world.payer(concurrency=1).drain()
+        await sql(world.db, "UPDATE payout SET next_attempt_at = now() WHERE failures > 0")
+    await world.payer().drain()
+    await world.assert_agrees([322812, 161406])
+
+
+async def test_patience_with_our_own_request_goes_by_our_own_clock(world: World) -> None:
+    """A database clock that was set back says that it was submitted in the future: it is held up for no longer."""
+    await world.payer().drain()
+    steps = world.payer()._steps
+    async with world.db.transaction() as conn:
+        payout = await store.load(conn, (await mine(world)).payout_id)
+    submitted = replace(payout, submitted_ago_seconds=-3600)
+    steps.began_seconds = now_seconds() - 1000
+    assert steps._patient(submitted)
+    steps._submitted_seconds[submitted.payout_id] = now_seconds() - 10
+    assert not steps._patient(submitted)
+    assert not steps._patient(replace(submitted, payout_id="of another daemon", submitted_ago_seconds=10))
+
+
+async def test_an_lnbits_that_says_paid_and_has_no_record_is_held_in_the_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def says_paid(bolt11: str, *, payout_id: str, extra: dict[str, object]) -> PayAnswer:
+        return PayAnswer(PayHint.ACCEPTED, "success", 201)
+
+    monkeypatch.setattr(world.wallet, "pay", says_paid)
+    for _ in range(20):
+        await world.payer(concurrency=1).drain()
+        await sql(world.db, "UPDATE payout SET next_attempt_at = now() WHERE failures > 0")
+    held = await mine(world)
+    assert held.state is PayoutState.HELD and "asked 20 times" in (held.reason or "")

@@ -115,6 +115,12 @@ class WalletReplyError(WalletError):
     code = "wallet-reply"
 
 
+class InvoiceExpiredError(WalletReplyError):
+    """The invoice that came back is over, or nearly: the receiver's clock, or ours, is wrong."""
+
+    code = "invoice-expired"
+
+
 class BooksError(DcaError):
     """The books would not balance. Never the fault of input: stop and look."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from dca_daemon.domain.errors import WalletReplyError
+from dca_daemon.domain.errors import InvoiceExpiredError, WalletReplyError
 from dca_daemon.domain.money import MAX_SATS, MSATS_PER_SAT
 from dca_daemon.payouts.bolt11_fields import read_fields
 from dca_daemon.payouts.wallet import Invoice
@@ -72,7 +72,10 @@ def checked_invoice(
     if network is not None and decoded.network != network:
         raise WalletReplyError(f"an invoice of the network {decoded.network}, not of {network}")
     if (decoded.expires_at - now).total_seconds() <= min_validity_seconds:
-        raise WalletReplyError(f"the invoice is valid until {decoded.expires_at.isoformat()} only")
+        raise InvoiceExpiredError(
+            f"the invoice is valid until {decoded.expires_at.isoformat()} only",
+            remedy="compare this host's clock with the time of day, and the receiver's",
+        )
     if description_hash and decoded.description_hash and decoded.description_hash != description_hash:
         raise WalletReplyError("the invoice is for another description than the destination showed")
     return Invoice(

@@ -20,6 +20,7 @@ import structlog
 
 from dca_daemon.domain.errors import (
     ConfigError,
+    InvoiceExpiredError,
     WalletError,
     WalletRateLimitedError,
     WalletRefusedError,
@@ -44,7 +45,6 @@ _FINAL_STATUSES = (400, 401, 403, 404, 422)  # the destination itself is refused
 _REFUSALS_BEFORE_HOLD = 3
 _PASSING_REFUSALS_BEFORE_HOLD = 20  # about an hour: the node behind LNbits, or the receiver's, may be restarting
 _RESUBMITS_BEFORE_HOLD = 20
-_REFUSALS = (PayHint.REFUSED, PayHint.INSUFFICIENT_BALANCE)
 _INTERVAL_MAX_SECONDS = 300.0
 OUTAGE_INTERVAL_MAX_SECONDS = 5.0
 _SHORT_INTERVAL_SECONDS = 15.0
@@ -90,6 +90,7 @@ class PayoutSteps:
         self._funds = funds
         self._on_lost = on_lost
         self.began_seconds = now_seconds()  # since when we are the ones who pay
+        self._submitted_seconds: dict[str, float] = {}  # our own last request for each payout under way
 
     async def advance(self, payout_id: str) -> None:
         """Takes a payout as far as it goes now: to its end, or to where it has to wait."""
@@ -191,7 +192,9 @@ class PayoutSteps:
 
     async def _no_invoice(self, payout: Payout, error: WalletError) -> None:
         """Later; a person's turn soon where the refusal is final, after an hour where it may pass."""
-        passing = isinstance(error, WalletRefusedError) and error.status not in _FINAL_STATUSES
+        passing = isinstance(error, InvoiceExpiredError) or (
+            isinstance(error, WalletRefusedError) and error.status not in _FINAL_STATUSES
+        )
         if payout.failures + 1 < (_PASSING_REFUSALS_BEFORE_HOLD if passing else _REFUSALS_BEFORE_HOLD):
             await self.postpone(payout.payout_id, str(error))
         else:
@@ -241,6 +244,8 @@ class PayoutSteps:
             return
         except WalletError as error:
             attempt = Attempt(None, str(error))
+        finally:
+            self._submitted_seconds[payout.payout_id] = now_seconds()
         if attempt.hint is None:  # it may still run: patience begins now, not when its turn was awaited
             await self._books.unanswered(payout)
         payout = await self._books.load(payout.payout_id)
@@ -257,11 +262,7 @@ class PayoutSteps:
         visible = payout.destination_kind is DestinationKind.LNBITS
         if visible:
             received = await self._received(payout)
-        patience = self._config.lookup_after_timeout_seconds
-        ago = payout.submitted_ago_seconds
-        # Whoever paid before us may have sent its request late, so patience begins with us at the earliest.
-        ours_seconds = now_seconds() - self.began_seconds
-        patient = attempt is None and ago is not None and ago > patience and ours_seconds > patience
+        patient = attempt is None and self._patient(payout)
         answered = attempt is not None and attempt.hint is not None
         evidence = Evidence(
             amount_sats=payout.amount_sats,
@@ -274,6 +275,18 @@ class PayoutSteps:
             trust_external_failures=self._config.trust_external_failures,
         )
         await self._carry_out(payout, judge(evidence), evidence, attempt)
+
+    def _patient(self, payout: Payout) -> bool:
+        """Whether the last request is so long ago that nothing of it can be under way any more.
+
+        Our own is told by our own clock, since the database's may be set back meanwhile; by the database's what
+        another daemon sent. Whoever paid before us may have sent it late: patience begins with us at the earliest.
+        """
+        patience_seconds = self._config.lookup_after_timeout_seconds
+        ours_seconds = max(self.began_seconds, self._submitted_seconds.get(payout.payout_id, 0))
+        ago = payout.submitted_ago_seconds
+        elsewhere = ago is None or 0 <= ago <= patience_seconds
+        return now_seconds() - ours_seconds > patience_seconds and not elsewhere
 
     async def _received(self, payout: Payout) -> WalletRecord | None:
         assert payout.payment_hash is not None
@@ -288,6 +301,8 @@ class PayoutSteps:
     async def _carry_out(
         self, payout: Payout, found: Judgement, evidence: Evidence, attempt: Attempt | None
     ) -> None:
+        if found.verdict in (Verdict.SETTLED, Verdict.FAILED, Verdict.HOLD):
+            self._submitted_seconds.pop(payout.payout_id, None)
         if found.verdict is Verdict.SETTLED:
             await self._settle(payout, evidence)
         elif found.verdict is Verdict.FAILED:
@@ -342,8 +357,9 @@ class PayoutSteps:
                 await self._submit(payout)
         elif attempt.hint is PayHint.INSUFFICIENT_BALANCE and not await self._enough_now(payout):
             await self._wait_for_funds(payout)
-        elif attempt.hint in _REFUSALS and payout.submits >= _RESUBMITS_BEFORE_HOLD:
-            await self._hold(payout, f"LNbits refused to pay it {payout.submits} times: {attempt.text}")
+        elif attempt.hint is not None and payout.submits >= _RESUBMITS_BEFORE_HOLD:
+            asked = f"nothing has left the source wallet, though LNbits was asked {payout.submits} times"
+            await self._hold(payout, f"{asked}; it answers: {attempt.text}")
         else:
             await self.postpone(payout.payout_id, attempt.text)
 
