@@ -279,7 +279,7 @@ CASH_OUTS: list[tuple[str, list[str], str, str | None]] = [
         "a second distribution of a cash-out",
         [copy_distribution(cash_out_id="{shared}")],
         UNIQUE,
-        "distribution_cash_out_id_key",
+        "distribution_cash_out_once",
     ),
     ("a distribution without its records", NEW_CASH_OUT, CHECK, "distribution_sum"),
     (
@@ -314,7 +314,7 @@ CASH_OUTS: list[tuple[str, list[str], str, str | None]] = [
     ),
     ("a record added later", [RECORD.format(5, 0, "owed")], CHECK, "distribution_sum"),
     ("one of nothing added later", [RECORD.format(0, 0, "nothing")], CHECK, "distribution_sum"),
-    ("one of nothing that is owed", [RECORD.format(0, 0, "owed")], CHECK, "distribution_record_check"),
+    ("one of nothing that is owed", [RECORD.format(0, 0, "owed")], CHECK, "distribution_record_nothing"),
     (
         "a record's sats changed",
         ["UPDATE distribution_record SET sats = sats + 1 WHERE id = {owed_record}"],
