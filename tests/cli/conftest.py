@@ -143,7 +143,7 @@ def _check_documented(arguments: tuple[str, ...], data: Any) -> None:
 def _keys(data: Any) -> Iterator[str]:
     for key, value in data.items() if isinstance(data, dict) else ():
         yield key
-        if key not in ("detail", "source_row"):  # these hold what the source and the steps themselves name so
+        if key not in ("detail", "source_row", "before", "after"):  # what the source and the steps name so
             yield from _keys(value)
     for value in data if isinstance(data, list) else ():
         yield from _keys(value)

@@ -119,6 +119,30 @@ def test_a_client_changes_one_thing_at_a_time(
     ]
 
 
+def test_what_was_changed_of_a_client_is_listed_with_the_reason(cli: Cli, ana: None) -> None:
+    cli("client", "deactivate", "Ana", "--reason", "travels").done()
+    cli("client", "set", "Ana", "--lightning-address", "ana@example.com", "--yes", "--reason", "new wallet").done()
+    newest, older, added = cli("client", "changes", "Ana", "--json").done().json["changes"]
+    assert (newest["action"], newest["after"]["destination"]) == ("client.set-destination", "ana@example.com")
+    assert (newest["reason"], older["reason"], added["action"]) == ("new wallet", "travels", "client.add")
+    assert older["before"] == {"status": "active"} and older["after"] == {"status": "inactive"}
+    cli("client", "changes", "Eva").refused("no client 'Eva'")
+    assert "travels" in cli("client", "changes", "Ana").done().out
+
+
+def test_the_audit_log_is_listed_by_what_and_who(cli: Cli, ana: None) -> None:
+    cli("deposit", "record", "Ana", "1000", "--confirm").done()
+    actions = [c["action"] for c in cli("audit", "--json").done().json["changes"]]
+    assert actions == ["deposit.confirm", "deposit.record", "client.add"]
+    (added,) = cli("audit", "--action", "client", "--json").done().json["changes"]
+    assert cli("audit", "--subject", "client:1", "--actor", added["actor"], "--json").done().json["changes"] == [
+        added
+    ]
+    assert cli("audit", "--since", "2999-01-01T00:00:00Z", "--json").done().json["changes"] == []
+    assert "Nothing was changed" in cli("audit", "--actor", "os:nobody-at-all").done().out
+    cli("audit", "--since", "yesterday").refused("not a time")
+
+
 @pytest.fixture
 def ana(cli: Cli, wallet: FakeWallet, key_file: Path) -> None:
     cli("client", "add", "Ana", "--lnbits-key-file", str(key_file)).done()

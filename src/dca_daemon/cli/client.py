@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from dca_daemon.cli.audit import show_entries
 from dca_daemon.cli.client_views import as_dict, history_dict, show_history, show_whole
 from dca_daemon.cli.context import actor, confirm, load, usage_error, with_books, with_wallet
 from dca_daemon.cli.destination import Address, KeyFile, KeyStdin, Lnurl, read_destination
@@ -22,6 +23,7 @@ app = typer.Typer(name="client", no_args_is_help=True, help="Clients: who they a
 
 ClientRef = Annotated[str, typer.Argument(metavar="CLIENT", help="The client's id or name.")]
 ModeName = Literal["flow", "fixed"]
+Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit log.")]
 
 
 @app.command()
@@ -131,6 +133,7 @@ def set_client(
     key_stdin: KeyStdin = False,
     lightning_address: Address = None,
     lnurl: Lnurl = None,
+    reason: Reason = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
@@ -146,61 +149,76 @@ def set_client(
         raise usage_error("change one thing at a time: --name, --mode, or the destination")
     settings = load()
     if name is not None:
-        view = with_books(settings, lambda db: clients.rename(db, client, name, actor=actor()))
+        view = with_books(settings, lambda db: clients.rename(db, client, name, actor=actor(), reason=reason))
     elif mode is not None:
         chosen = clients.Mode(mode)
-        view = with_books(settings, lambda db: clients.set_mode(db, client, chosen, actor=actor()))
+        view = with_books(settings, lambda db: clients.set_mode(db, client, chosen, actor=actor(), reason=reason))
     else:
         destination = read_destination(key_file, key_stdin, lightning_address, lnurl)
-        view = _set_destination(settings, client, destination, yes=yes)
+        view = _set_destination(settings, client, destination, reason=reason, yes=yes)
     _changed(view, as_json=as_json)
 
 
-def _set_destination(settings: Settings, client: str, destination: Destination, *, yes: bool) -> ClientView:
+def _set_destination(
+    settings: Settings, client: str, destination: Destination, *, reason: str | None, yes: bool
+) -> ClientView:
     """Asks only after the destination has said who it is, so that a person can see a mistake."""
     from dca_daemon.runtime.wiring import key_ring
     from dca_daemon.services import clients
 
     keys = key_ring(settings)
 
-    async def look(db: Database) -> tuple[ClientView, DestinationInfo]:
+    async def look(db: Database) -> tuple[ClientView, int, DestinationInfo]:
         before = await clients.show(db, client)
-        return before, await with_wallet(settings, lambda wallet: wallet.check_destination(destination))
+        info = await with_wallet(settings, lambda wallet: wallet.check_destination(destination))
+        return before, await clients.under_way_sats(db, before.client_id), info
 
     async def work(db: Database) -> ClientView:
         return await with_wallet(
             settings,
             lambda wallet: clients.set_destination(
-                db, wallet, keys, str(before.client_id), destination, actor=actor()
+                db, wallet, keys, str(before.client_id), destination, actor=actor(), reason=reason
             ),
         )
 
-    before, info = with_books(settings, look)
+    before, under_way_sats, info = with_books(settings, look)
+    owed = f" It is owed {sats_text(before.owed_sats)}, which will go there." if before.owed_sats else ""
+    if under_way_sats:
+        owed += f" {sats_text(under_way_sats)} in payouts under way, or held, still go to the old one."
     question = f"Pay {before.name!r} to {destination.address or 'the LNbits wallet'} ({info.name!r}) from now on?"
-    confirm(f"{_answered(info)} So far: {before.destination}. {question}", yes=yes)
+    confirm(f"{_answered(info)} So far: {before.destination}.{owed} {question}", yes=yes)
     return with_books(settings, work)
 
 
 @app.command()
-def activate(client: ClientRef, as_json: AsJson = False) -> None:
+def activate(client: ClientRef, reason: Reason = None, as_json: AsJson = False) -> None:
     """Let a client take part in new cash-outs."""
     from dca_daemon.services.clients import Status
 
-    _set_status(client, Status.ACTIVE, as_json=as_json)
+    _set_status(client, Status.ACTIVE, reason=reason, as_json=as_json)
 
 
 @app.command()
-def deactivate(client: ClientRef, as_json: AsJson = False) -> None:
+def deactivate(client: ClientRef, reason: Reason = None, as_json: AsJson = False) -> None:
     """Leave a client out of new cash-outs. What it is owed is still paid; its balance stays."""
     from dca_daemon.services.clients import Status
 
-    _set_status(client, Status.INACTIVE, as_json=as_json)
+    _set_status(client, Status.INACTIVE, reason=reason, as_json=as_json)
 
 
-def _set_status(client: str, status: Status, *, as_json: bool) -> None:
+def _set_status(client: str, status: Status, *, reason: str | None, as_json: bool) -> None:
     from dca_daemon.services import clients
 
-    _changed(with_books(load(), lambda db: clients.set_status(db, client, status, actor=actor())), as_json=as_json)
+    view = with_books(load(), lambda db: clients.set_status(db, client, status, actor=actor(), reason=reason))
+    _changed(view, as_json=as_json)
+
+
+@app.command()
+def changes(client: ClientRef, limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List what was changed of a client: mode, status, name, destination; by whom, when and why."""
+    from dca_daemon.services import clients
+
+    show_entries(with_books(load(), lambda db: clients.changes(db, client, limit=limit)), as_json=as_json)
 
 
 def _changed(view: ClientView, *, as_json: bool) -> None:

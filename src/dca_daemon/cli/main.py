@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from dca_daemon.cli import (
+    audit,
     cash_out,
     client,
     context,
@@ -48,6 +49,7 @@ reconcile.register(app)
 for group in (db, lamassu, client, deposit, cash_out, payout, ledger):
     app.add_typer(group.app)
 recover.register(app)
+audit.register(app)
 
 
 @app.callback()

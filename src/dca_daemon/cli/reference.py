@@ -44,6 +44,7 @@ JSON_KEYS: dict[str, str] = {
     "demo": "its last line on stdout: `agrees`, `cash_outs`, `records`, `payouts`, `paid_sats`, `owed_sats`, "
     "`seconds`",
     "version": "`version`, `python`",
+    "audit": "`changes` (`id`, `at`, `actor`, `action`, `subject`, `before`, `after`, `reason`)",
     "reconcile": "`agrees`, `complete`, `began_at`, `since`, `compared` (`settled_payouts`, `settled_sats`, "
     "`settled_fees_msat`, `source_paid`, `source_paid_msat`, `source_listed`, `source_listed_msat`, "
     "`receiver_wallets`, `received`, `received_msat`, `received_listed`, `successful_cash_outs`, "
@@ -68,6 +69,7 @@ JSON_KEYS: dict[str, str] = {
     "client set": "`client`",
     "client activate": "`client`",
     "client deactivate": "`client`",
+    "client changes": "`changes` (as `audit`)",
     "deposit record": "`deposit`; with `--confirm` as `deposit confirm`",
     "deposit confirm": "`deposit` (`id`, `client_id`, `client`, `pool_id`, `amount`, `currency`, `state`, `note`, "
     "`recorded_at`, `confirmed_at`, `voided_at`, `void_reason`), `balance_before`, `balance_after`, `currency`",

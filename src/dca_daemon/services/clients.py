@@ -16,7 +16,8 @@ from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.ledger.db import Database, constraint, execute, one, rows, scalar
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.wallet import Destination, DestinationInfo, DestinationKind, Wallet
-from dca_daemon.services.audit import audit
+from dca_daemon.services.audit import AuditEntry, audit
+from dca_daemon.services.audit import list_all as list_audited
 
 log = structlog.get_logger()
 
@@ -169,28 +170,34 @@ async def find(conn: AsyncConnection, reference: str) -> int:
     return int(found.id)
 
 
-async def set_mode(db: Database, reference: str, mode: Mode, *, actor: str) -> ClientView:
+async def set_mode(
+    db: Database, reference: str, mode: Mode, *, actor: str, reason: str | None = None
+) -> ClientView:
     """Changes how a client buys from now on."""
-    return await _set(db, reference, "mode", mode, actor=actor, action="client.set-mode")
+    return await _set(db, reference, "mode", mode, actor=actor, action="client.set-mode", reason=reason)
 
 
-async def set_status(db: Database, reference: str, status: Status, *, actor: str) -> ClientView:
+async def set_status(
+    db: Database, reference: str, status: Status, *, actor: str, reason: str | None = None
+) -> ClientView:
     """Activates or deactivates a client. What it is owed stays owed."""
-    return await _set(db, reference, "status", status, actor=actor, action=f"client.set-{status}")
+    return await _set(db, reference, "status", status, actor=actor, action=f"client.set-{status}", reason=reason)
 
 
-async def rename(db: Database, reference: str, name: str, *, actor: str) -> ClientView:
+async def rename(db: Database, reference: str, name: str, *, actor: str, reason: str | None = None) -> ClientView:
     """Gives a client another name."""
     name = _checked_name(name)
     try:
-        return await _set(db, reference, "name", name, actor=actor, action="client.rename")
+        return await _set(db, reference, "name", name, actor=actor, action="client.rename", reason=reason)
     except IntegrityError as error:
         if constraint(error) == "client_name":
             raise _name_taken(name) from None
         raise
 
 
-async def _set(db: Database, reference: str, column: str, value: str, *, actor: str, action: str) -> ClientView:
+async def _set(
+    db: Database, reference: str, column: str, value: str, *, actor: str, action: str, reason: str | None
+) -> ClientView:
     assert column in ("mode", "status", "name")
 
     async def work(conn: AsyncConnection) -> int:
@@ -206,14 +213,41 @@ async def _set(db: Database, reference: str, column: str, value: str, *, actor: 
             subject=f"client:{client_id}",
             before={column: before},
             after={column: value},
+            reason=reason,
         )
         return client_id
 
     return await show(db, str(await db.run(work)))
 
 
+async def changes(db: Database, reference: str, *, limit: int = 50) -> list[AuditEntry]:
+    """What was changed of a client, by whom and why; the newest first."""
+    async with db.transaction() as conn:
+        client_id = await find(conn, reference)
+    return await list_audited(db, subject=f"client:{client_id}", limit=limit)
+
+
+async def under_way_sats(db: Database, client_id: int) -> int:
+    """What payouts that have been reserved will still pay to the destination that they were reserved for."""
+    async with db.transaction() as conn:
+        total = await scalar(
+            conn,
+            """SELECT coalesce(sum(amount_sats), 0) FROM payout
+                WHERE client_id = :id AND state IN ('reserved', 'invoiced', 'submitted', 'unknown', 'held')""",
+            id=client_id,
+        )
+        return int(total)
+
+
 async def set_destination(
-    db: Database, wallet: Wallet, keys: KeyRing, reference: str, destination: Destination, *, actor: str
+    db: Database,
+    wallet: Wallet,
+    keys: KeyRing,
+    reference: str,
+    destination: Destination,
+    *,
+    actor: str,
+    reason: str | None = None,
 ) -> ClientView:
     """Pays a client elsewhere from the next payout on, after the new destination has answered.
 
@@ -243,6 +277,7 @@ async def set_destination(
             after={
                 "destination": describe(destination.kind, destination.address, destination.wallet_id, info.name)
             },
+            reason=reason,
         )
         return client_id
 
