@@ -15,9 +15,8 @@ from dca_daemon.ledger import accounts, journal
 from dca_daemon.ledger.db import Database, execute, lock_pool, one, rows, scalar
 from dca_daemon.ledger.postings.deposit_confirmed import deposit_confirmed
 from dca_daemon.ledger.postings.reversal import reversal
-from dca_daemon.services import clients
+from dca_daemon.services import clients, pools
 from dca_daemon.services.audit import audit
-from dca_daemon.services.pools import DEFAULT_POOL_ID, pool
 
 log = structlog.get_logger()
 
@@ -30,9 +29,11 @@ class DepositView:
     client_id: int
     client: str
     pool_id: int
+    pool: str
     currency: str
     amount_minor: int
     state: str
+    device_id: str | None
     note: str | None
     recorded_at: datetime
     confirmed_at: datetime | None
@@ -50,18 +51,24 @@ class BalanceChange:
 
 
 async def record(
-    db: Database, *, client: str, amount: str, currency: str | None, note: str | None, actor: str
+    db: Database,
+    *,
+    client: str,
+    amount: str,
+    currency: str | None,
+    note: str | None,
+    actor: str,
+    pool: str | None = None,
 ) -> DepositView:
     """Writes down that a client handed over notes; they count only once confirmed.
 
-    `amount` as typed, in the pool's currency. Raises `InputError`.
+    `amount` as typed, in the pool's currency; without `pool` they belong to the default pool. Raises `InputError`.
     """
 
     async def work(conn: AsyncConnection) -> int:
         client_id = await clients.find(conn, client)
-        where = await pool(conn, DEFAULT_POOL_ID)
-        if currency is not None and currency.upper() != where.currency:
-            raise InputError(f"the pool {where.name!r} is in {where.currency}, not in {currency}")
+        where = await pools.find(conn, pool)
+        await pools.require_currency(conn, where, currency)
         amount_minor = parse_fiat(amount, where.currency)
         deposit_id: int = await scalar(
             conn,
@@ -77,7 +84,12 @@ async def record(
             actor=actor,
             action="deposit.record",
             subject=f"deposit:{deposit_id}",
-            after={"client_id": client_id, "amount_minor": amount_minor, "currency": where.currency},
+            after={
+                "client_id": client_id,
+                "pool_id": where.pool_id,
+                "amount_minor": amount_minor,
+                "currency": where.currency,
+            },
             reason=note,
         )
         return deposit_id
@@ -87,19 +99,21 @@ async def record(
     return deposit
 
 
-async def confirm(db: Database, deposit_id: int, *, actor: str) -> BalanceChange:
-    """Says that the notes are in the machine: the client's balance grows, once."""
+async def confirm(db: Database, deposit_id: int, *, actor: str, machine: str | None = None) -> BalanceChange:
+    """Says that the notes are in the machine (which one, where that is told): the client's balance grows, once."""
 
     async def work(conn: AsyncConnection) -> BalanceChange:
+        device_id = None if machine is None else await _machine(conn, deposit_id, machine)
         deposit = await _locked(conn, deposit_id)
         if deposit.state != "pending":
             raise ConflictError(f"deposit {deposit_id} is {deposit.state}, only a pending one can be confirmed")
         before = await _balance(conn, deposit)
         now = await scalar(
             conn,
-            """UPDATE deposit SET state = 'confirmed', confirmed_at = now() WHERE id = :id
+            """UPDATE deposit SET state = 'confirmed', confirmed_at = now(), device_id = :device WHERE id = :id
                RETURNING confirmed_at""",
             id=deposit_id,
+            device=device_id,
         )
         entry = deposit_confirmed(
             deposit_id=deposit_id,
@@ -117,7 +131,11 @@ async def confirm(db: Database, deposit_id: int, *, actor: str) -> BalanceChange
             action="deposit.confirm",
             subject=f"deposit:{deposit_id}",
             before={"state": "pending", "balance_minor": before},
-            after={"state": "confirmed", "balance_minor": before + deposit.amount_minor},
+            after={
+                "state": "confirmed",
+                "balance_minor": before + deposit.amount_minor,
+                "device_id": device_id,
+            },
         )
         after = await _balance(conn, deposit)
         assert after == before + deposit.amount_minor
@@ -198,6 +216,20 @@ async def _reverse(
     )
 
 
+async def _machine(conn: AsyncConnection, deposit_id: int, machine: str) -> str:
+    """The machine that the notes are in, held where it stands. Raises `InputError` for one of another pool."""
+    deposit = await _view(conn, deposit_id)
+    device_id = await pools.find_machine(conn, machine)
+    place = await pools.lock_place(conn, device_id)
+    pools.require_decided(place, device_id)
+    if place.pool.pool_id != deposit.pool_id:
+        raise InputError(
+            f"deposit {deposit_id} is in the pool {deposit.pool!r}, the machine in {place.pool.name!r}",
+            remedy="void the deposit, and record it with --pool",
+        )
+    return device_id
+
+
 async def _locked(conn: AsyncConnection, deposit_id: int) -> DepositView:
     """The deposit under its pool's lock, so that its client's balance stands still."""
     deposit = await _view(conn, deposit_id)
@@ -212,8 +244,8 @@ async def _balance(conn: AsyncConnection, deposit: DepositView) -> int:
 
 
 _VIEW = """
-    SELECT d.id AS deposit_id, d.client_id, c.name AS client, d.pool_id, p.currency, d.amount_minor, d.state,
-           d.note, d.recorded_at, d.confirmed_at, d.voided_at, d.void_reason
+    SELECT d.id AS deposit_id, d.client_id, c.name AS client, d.pool_id, p.name AS pool, p.currency,
+           d.amount_minor, d.state, d.device_id, d.note, d.recorded_at, d.confirmed_at, d.voided_at, d.void_reason
       FROM deposit d JOIN client c ON c.id = d.client_id JOIN pool p ON p.id = d.pool_id
 """
 
