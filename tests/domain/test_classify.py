@@ -58,13 +58,6 @@ def test_the_table_of_cases(changes: dict[str, Any], verdict: Verdict, reason: s
     assert found.text
 
 
-def test_the_coin_filter_leaves_out_what_it_does_not_name() -> None:
-    assert classify(success(crypto_code="LN"), ("BTC",)).reason == "filter-coin"
-    assert classify(success(crypto_code="BTC"), ("BTC",)).verdict is Verdict.SUCCESS
-    # A filter can't let another coin through: its atoms are no satoshis.
-    assert classify(success(crypto_code="ETH"), ("BTC", "LN", "ETH")).reason == "other-coin"
-
-
 rows = st.builds(
     success,
     crypto_code=st.sampled_from(["BTC", "LN", "ETH", "LTC"]),

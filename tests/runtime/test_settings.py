@@ -52,7 +52,7 @@ def test_a_complete_file(load: Load) -> None:
     assert settings.database.dsn == "postgresql://dca:pw-of-books@127.0.0.1/dca"
     assert settings.database.sqlalchemy_url == "postgresql+psycopg://dca:pw-of-books@127.0.0.1/dca"
     assert settings.pool.name == "default"
-    assert settings.lamassu.coins == ("BTC", "LN")
+    assert not settings.pool.new_machines_wait
     assert settings.lamassu.split_method is SplitMethod.RECORDED
     assert settings.lamassu.charge is Charge.PRINCIPAL
     assert settings.lamassu.listen_dsn_or_dsn == settings.lamassu.dsn.get_secret_value()
@@ -113,10 +113,9 @@ def test_without_any_configuration_only_what_is_asked_for_is_missing(clean_envir
         ("[lamassu]\ndsn = 'postgresql://u:100%@h/d'", "% itself is written %25"),
         ("[lamassu]\ndsn = ''", "setting lamassu.dsn (from file): must be a PostgreSQL connection"),
         (
-            "[lamassu]\ncoins = ['ETH']",
-            'lamassu.coins = ["ETH"] (from file): must be one or several of BTC, LN',
+            "[pool]\nnew_machines = 'ask'",
+            "pool.new_machines = \"ask\" (from file): must be 'default' or 'wait'",
         ),
-        ("[lamassu]\ncoins = []", "must be one or several of BTC, LN"),
         ("[lamassu]\nsplit_method = 'guess'", "must be 'recorded' or 'ticker'; for example split_method ="),
         ("[lamassu]\nchannel = 'reload'", "must not be reload: Lamassu itself listens there"),
         ("[lamassu]\nchannel = 'a; DROP'", "must be lower case letters, digits and _"),
@@ -190,12 +189,13 @@ def test_passwords_within_connections_are_secrets_of_their_own() -> None:
 def test_the_environment_wins(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DCA_POOL__CURRENCY", "EUR")
     monkeypatch.setenv("DCA_POOL__NAME", "12")
-    monkeypatch.setenv("DCA_LAMASSU__COINS", "LN, BTC")
+    monkeypatch.setenv("DCA_POOL__NEW_MACHINES", "wait")
+    monkeypatch.setenv("DCA_RECONCILE__TIMES", "04:10, 16:10")
     monkeypatch.setenv("DCA_PAYOUTS__ENABLED", "false")
     monkeypatch.setenv("DCA_INTAKE__BATCH_SIZE", "7")
     settings = load(COMPLETE)
     assert settings.pool.currency == "EUR" and settings.pool.name == "12"
-    assert settings.lamassu.coins == ("LN", "BTC")
+    assert settings.pool.new_machines_wait and settings.reconcile.times == ("04:10", "16:10")
     assert not settings.payouts.enabled and settings.intake.batch_size == 7
     assert settings.source_of("pool.currency") is Source.ENV
 

@@ -8,8 +8,9 @@ from functools import partial
 from dca_daemon.domain.cash_out import SourceRow
 from dca_daemon.domain.split import Charge, SplitMethod
 from dca_daemon.services.distributions import Distributed
+from dca_daemon.services.filters import Filters
 from dca_daemon.services.mirror import Event, Known, Mirrored, Written
-from dca_daemon.services.pools import Pool
+from dca_daemon.services.pools import Place, Pool
 from tests.simulation.session import Transaction
 from tests.simulation.tables import POOL, CashOut, Record, moment, now_seconds
 
@@ -21,9 +22,13 @@ class MemoryBooking:
         self._tx = transaction
         self._tables = transaction.tables
 
-    async def pools_of_machines(self, source_rows: Iterable[SourceRow]) -> Mapping[str, Pool]:
+    async def pools_of_machines(self, source_rows: Iterable[SourceRow], *, new_wait: bool) -> Mapping[str, Place]:
         await self._tx.statement()
-        return {row.device_id: POOL for row in source_rows}
+        return {row.device_id: Place(POOL) for row in source_rows}
+
+    async def filters(self) -> Filters:
+        await self._tx.statement()
+        return Filters()
 
     async def lock_pool(self, pool_id: int) -> None:
         await self._tx.lock_pool()

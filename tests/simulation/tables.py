@@ -100,6 +100,7 @@ class CashOut:
             reason=self.reason,
             reason_text=self.text,
             amounts=(row.crypto_atoms, row.fiat, row.fiat_code),
+            dispensed=row.dispense_confirmed is True,
         )
 
 

@@ -185,7 +185,9 @@ def _move_baseline(at: datetime, reason: str | None, *, yes: bool) -> Baseline:
     async def work(db: Database) -> Baseline:
         source = LamassuSource(config)
         try:
-            return await service.set_to(db, source, at, actor=actor(), reason=reason)
+            return await service.set_to(
+                db, source, at, actor=actor(), reason=reason, new_machines_wait=settings.pool.new_machines_wait
+            )
         finally:
             await source.close()
 

@@ -17,6 +17,7 @@ from dca_daemon.domain.split import Charge, Split, SplitMethod, split
 from dca_daemon.domain.text import plain
 
 BITCOIN_CODES = ("BTC", "LN")
+MANUAL = "manual"  # the source of what was entered by hand
 # A thousand bitcoin: no machine pays out so much, and a few junk rows of more would fill an account's 64 bits.
 MAX_CASH_OUT_SATS = 1_000 * SATS_PER_BTC
 
@@ -39,6 +40,16 @@ class CashOutState(StrEnum):
     BEFORE_BASELINE = "before-baseline"  # was successful before we began to count
     DUE = "due"  # released by a person: distributed at the next scan
     DISTRIBUTED = "distributed"  # booked; final
+    SETTLED_BY_HAND = "settled-by-hand"  # one entered by hand has taken its place; final
+
+
+@dataclass(frozen=True, slots=True)
+class ManualEntry:
+    """What an entry by hand says besides its amounts: by whom, why, and which cash-out of ours it settles."""
+
+    by: str
+    reason: str
+    settles_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +80,7 @@ class SourceRow:
     machine_version: str | None = None
     dispensed_at: datetime | None = None
     source: str = "lamassu"
+    entry: ManualEntry | None = None
 
     @property
     def digest(self) -> str:
@@ -100,12 +112,10 @@ class Classification:
     text: str
 
 
-def classify(row: SourceRow, coins: tuple[str, ...] = BITCOIN_CODES) -> Classification:
-    """What the row means now. `coins` are the codes that the operator's filter lets through."""
+def classify(row: SourceRow) -> Classification:
+    """What the row means now."""
     if row.crypto_code not in BITCOIN_CODES:
         return Classification(Verdict.IGNORED, "other-coin", f"{plain(row.crypto_code)} is not bitcoin")
-    if row.crypto_code not in coins:
-        return Classification(Verdict.IGNORED, "filter-coin", f"the coin filter leaves out {row.crypto_code}")
     if row.dispense_confirmed is True:
         if _cancelled(row):
             return Classification(

@@ -132,6 +132,14 @@ class Database:
         self.work_error = None
         return done
 
+    async def rehearse(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """What `work` would come to: it is done in a transaction that passes every check and is rolled back."""
+        async with self.transaction() as conn:
+            result = await work(conn)
+            await conn.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+            await conn.rollback()
+        return result
+
     async def _retried(
         self, work: Callable[[AsyncConnection], Awaitable[T]], step: fault_points.CommitStep | None
     ) -> T:

@@ -224,7 +224,12 @@ class Daemon:
         delay_seconds = 1.0
         while True:
             try:
-                found = await baseline.ensure(self._db, self._source, actor="daemon")
+                found = await baseline.ensure(
+                    self._db,
+                    self._source,
+                    actor="daemon",
+                    new_machines_wait=self._settings.pool.new_machines_wait,
+                )
                 break
             except (SourceError, DatabaseError) as error:
                 log.warning("baseline.waits", error=str(error))

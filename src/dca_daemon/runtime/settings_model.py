@@ -8,13 +8,13 @@ Each secret key `x` has a companion `x_file`; `settings_sources.py` says where v
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from dca_daemon.domain.cash_out import BITCOIN_CODES
 from dca_daemon.domain.errors import InputError
 from dca_daemon.domain.money import minor_digits
 from dca_daemon.domain.split import Charge, SplitMethod
@@ -22,7 +22,6 @@ from dca_daemon.runtime.settings_base import (
     Int,
     Seconds,
     Section,
-    Words,
     conninfo,
     plain_url,
     secret_file,
@@ -69,12 +68,24 @@ class DatabaseSettings(Section):
         return self.dsn.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
+class NewMachines(StrEnum):
+    """What becomes of a machine that is seen for the first time."""
+
+    DEFAULT = "default"
+    WAIT = "wait"
+
+
 class PoolSettings(Section):
-    """The pool of machines that the clients' cash is in."""
+    """The default pool of machines that the clients' cash is in, and what becomes of new machines."""
 
     section_name: ClassVar[str] = "pool"
     currency: str = Field(description="Currency of the machines' cash, ISO 4217.", examples=["GTQ"])
     name: str = Field(default="default", min_length=1, max_length=64, description="Name of the pool.")
+    new_machines: NewMachines = Field(
+        default=NewMachines.DEFAULT,
+        description="A machine that is seen for the first time: `default` puts it into the default pool; with "
+        "`wait` its cash-outs wait until somebody has decided on its pool (`machine accept`, `machine move`).",
+    )
 
     @field_validator("currency")
     @classmethod
@@ -84,6 +95,10 @@ class PoolSettings(Section):
         except InputError as error:
             raise ValueError(f"{error.message}: must be an ISO 4217 code") from None
         return value
+
+    @property
+    def new_machines_wait(self) -> bool:
+        return self.new_machines is NewMachines.WAIT
 
 
 class LamassuSettings(Section):
@@ -102,11 +117,6 @@ class LamassuSettings(Section):
     )
     listen_dsn_file: Path | None = secret_file("lamassu.listen_dsn")
     channel: str = Field(default="dca_cash_out", description="Channel on which the trigger notifies.")
-    coins: Words = Field(
-        default=("BTC", "LN"),
-        description="Which coins' cash-outs are shared; the others are recorded as ignored.",
-        examples=[["LN"]],
-    )
     split_method: SplitMethod = Field(
         default=SplitMethod.RECORDED,
         description="Where the commission is taken from: `recorded` (the row's own percentage and discount) "
@@ -150,13 +160,6 @@ class LamassuSettings(Section):
             raise ValueError("must be lower case letters, digits and _ (at most 63)")
         if value == "reload":
             raise ValueError("must not be reload: Lamassu itself listens there")
-        return value
-
-    @field_validator("coins")
-    @classmethod
-    def _coins_are_bitcoin(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or set(value) - set(BITCOIN_CODES) or len(set(value)) != len(value):
-            raise ValueError(f"must be one or several of {', '.join(BITCOIN_CODES)}")
         return value
 
     @property

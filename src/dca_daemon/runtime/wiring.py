@@ -86,7 +86,11 @@ def scan_config(settings: Settings) -> ScanConfig:
 def intake_config(settings: Settings) -> IntakeConfig:
     """How cash-outs are split."""
     lamassu = settings.lamassu
-    return IntakeConfig(split_method=lamassu.split_method, charge=lamassu.charge, coins=lamassu.coins)
+    return IntakeConfig(
+        split_method=lamassu.split_method,
+        charge=lamassu.charge,
+        new_machines_wait=settings.pool.new_machines_wait,
+    )
 
 
 def payer_config(settings: Settings) -> PayerConfig:

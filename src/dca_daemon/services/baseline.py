@@ -84,12 +84,16 @@ async def _show(conn: AsyncConnection) -> Baseline | None:
     return None if found is None else Baseline(**found._mapping)
 
 
-async def ensure(db: Database, source: Source, *, actor: str) -> Baseline:
+async def ensure(db: Database, source: Source, *, actor: str, new_machines_wait: bool = False) -> Baseline:
     """Sets the baseline to "now" at the first look; later it only reads it."""
-    return await show(db) or await _set(db, source, None, actor=actor, reason="first look")
+    return await show(db) or await _set(
+        db, source, None, actor=actor, reason="first look", new_machines_wait=new_machines_wait
+    )
 
 
-async def set_to(db: Database, source: Source, at: datetime, *, actor: str, reason: str) -> Baseline:
+async def set_to(
+    db: Database, source: Source, at: datetime, *, actor: str, reason: str, new_machines_wait: bool = False
+) -> Baseline:
     """Moves the baseline.
 
     Earlier: successes since then that were left out are released, and distributed at the next scan. Later:
@@ -102,10 +106,12 @@ async def set_to(db: Database, source: Source, at: datetime, *, actor: str, reas
         raise InputError(f"the baseline can't lie in the future: {at.isoformat()}")
     if not reason.strip():
         raise InputError("moving the baseline needs a reason")
-    return await _set(db, source, at, actor=actor, reason=reason)
+    return await _set(db, source, at, actor=actor, reason=reason, new_machines_wait=new_machines_wait)
 
 
-async def _set(db: Database, source: Source, at: datetime | None, *, actor: str, reason: str) -> Baseline:
+async def _set(
+    db: Database, source: Source, at: datetime | None, *, actor: str, reason: str, new_machines_wait: bool
+) -> Baseline:
     """One transaction: the successes of before, what is released, the baseline itself, and the audit."""
     boundary = await source.now() if at is None else at
 
@@ -119,10 +125,10 @@ async def _set(db: Database, source: Source, at: datetime | None, *, actor: str,
         released = 0
         async for page in source.all_successes():
             if at is None:  # at the first look all that is successful lies before, whatever its times say
-                await _leave_out(conn, page)
+                await _leave_out(conn, page, new_machines_wait)
                 continue
             earlier, later = await _divide(source, page, at)
-            await _leave_out(conn, earlier)
+            await _leave_out(conn, earlier, new_machines_wait)
             released += await _release(conn, later)
         await execute(
             conn,
@@ -177,11 +183,11 @@ async def _release(conn: AsyncConnection, successes: Sequence[SourceRow]) -> int
     )
 
 
-async def _leave_out(conn: AsyncConnection, successes: Sequence[SourceRow]) -> None:
+async def _leave_out(conn: AsyncConnection, successes: Sequence[SourceRow], new_machines_wait: bool) -> None:
     if not successes:
         return
-    pools = await pools_of_machines(conn, successes)
-    by_id = {p.pool_id: p for p in pools.values()}
+    places = await pools_of_machines(conn, successes, new_wait=new_machines_wait)
+    by_id = {place.pool.pool_id: place.pool for place in places.values()}
     for pool_id in sorted(by_id):
         await lock_pool(conn, pool_id)  # the intake may be at the same rows
     known = await mirror.known(conn, successes)
@@ -190,7 +196,7 @@ async def _leave_out(conn: AsyncConnection, successes: Sequence[SourceRow]) -> N
         left_out = [
             Mirrored(row, CashOutState.BEFORE_BASELINE, "before-baseline", text, known.get(row.external_id))
             for row in successes
-            if pools[row.device_id].pool_id == pool.pool_id
+            if places[row.device_id].pool.pool_id == pool.pool_id
             and (
                 row.external_id not in known
                 or known[row.external_id].state in (CashOutState.FAILED, CashOutState.REVIEW, CashOutState.DUE)

@@ -15,9 +15,11 @@ from dca_daemon.domain.split import Charge, SplitMethod
 from dca_daemon.fault_points import CommitStep
 from dca_daemon.ledger.db import lock_pool, rows
 from dca_daemon.services import distributions, mirror
+from dca_daemon.services import filters as intake_filters
 from dca_daemon.services.distributions import Distributed
+from dca_daemon.services.filters import Filters
 from dca_daemon.services.mirror import Event, Known, Mirrored, Written
-from dca_daemon.services.pools import Pool, pools_of_machines
+from dca_daemon.services.pools import Place, Pool, pools_of_machines
 
 T = TypeVar("T")
 
@@ -32,8 +34,11 @@ class Transactions(Protocol):
 class Booking(Protocol):
     """The books within one transaction."""
 
-    async def pools_of_machines(self, source_rows: Iterable[SourceRow]) -> Mapping[str, Pool]:
-        """The pool of each row's machine, by device id."""
+    async def pools_of_machines(self, source_rows: Iterable[SourceRow], *, new_wait: bool) -> Mapping[str, Place]:
+        """Where each row's machine stands, by device id; with `new_wait` one that is new waits for a decision."""
+
+    async def filters(self) -> Filters:
+        """What is left out."""
 
     async def lock_pool(self, pool_id: int) -> None:
         """Waits for all other writers of the pool; nobody else writes until this transaction ends."""
@@ -65,8 +70,11 @@ class SqlBooking:
     def __init__(self, conn: AsyncConnection) -> None:
         self._conn = conn
 
-    async def pools_of_machines(self, source_rows: Iterable[SourceRow]) -> Mapping[str, Pool]:
-        return await pools_of_machines(self._conn, source_rows)
+    async def pools_of_machines(self, source_rows: Iterable[SourceRow], *, new_wait: bool) -> Mapping[str, Place]:
+        return await pools_of_machines(self._conn, source_rows, new_wait=new_wait)
+
+    async def filters(self) -> Filters:
+        return await intake_filters.in_force(self._conn)
 
     async def lock_pool(self, pool_id: int) -> None:
         await lock_pool(self._conn, pool_id)

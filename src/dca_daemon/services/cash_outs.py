@@ -11,12 +11,20 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.allocation import allocate_flow
-from dca_daemon.domain.cash_out import CashOutState, SourceRow, Verdict, classify, split_row
+from dca_daemon.domain.cash_out import (
+    CashOutState,
+    ManualEntry,
+    SourceRow,
+    Verdict,
+    classify,
+    split_row,
+)
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.ledger.db import Database, lock_pool, one, rows
 from dca_daemon.services.booking import flow_balances
+from dca_daemon.services.filters import LEFT_OUT
 from dca_daemon.services.intake import IntakeConfig
-from dca_daemon.services.pools import pool
+from dca_daemon.services.pools import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,7 @@ class CashOutSummary:
     """A line of the list. Amounts as the source has them."""
 
     cash_out_id: int
+    source: str
     external_id: str
     happened_at: datetime
     device_id: str
@@ -38,6 +47,8 @@ class CashOutSummary:
     clients: int | None
     client_sats: int | None
     settled_sats: int | None
+    settles_id: int | None  # which cash-out this entry by hand settles
+    settled_by_id: int | None  # which entry by hand has settled it
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +107,17 @@ class CashOutView:
 
 
 _SUMMARY = """
-    SELECT c.id AS cash_out_id, c.external_id, c.happened_at, c.device_id,
+    SELECT c.id AS cash_out_id, c.source, c.external_id, c.happened_at, c.device_id,
            coalesce(c.machine_name, m.name) AS machine_name, c.crypto_code, c.crypto_atoms, c.fiat, c.fiat_code,
            c.state, c.reason, c.reason_text, d.client_count AS clients,
            CASE WHEN d.id IS NOT NULL THEN d.principal_sats - d.uncovered_sats END AS client_sats,
            CASE WHEN d.id IS NOT NULL THEN (
                SELECT coalesce(sum(r.sats), 0)::bigint FROM distribution_record r
-                WHERE r.distribution_id = d.id AND r.state IN ('settled', 'nothing')) END AS settled_sats
+                WHERE r.distribution_id = d.id AND r.state IN ('settled', 'nothing')) END AS settled_sats,
+           c.settles_id, (SELECT s.id FROM cash_out s WHERE s.settles_id = c.id) AS settled_by_id
       FROM cash_out c
       LEFT JOIN machine m ON m.device_id = c.device_id
-      LEFT JOIN distribution d ON d.cash_out_id = c.id
+      LEFT JOIN distribution d ON d.cash_out_id = c.id AND d.reversed_at IS NULL
 """
 
 
@@ -141,6 +153,20 @@ async def list_all(
         return [_summary(r) for r in found]
 
 
+async def left_out(db: Database, *, since: datetime | None = None) -> list[CashOutSummary]:
+    """What filters have left out, in the order in which it happened."""
+    async with db.transaction() as conn:
+        found = await rows(
+            conn,
+            f"""{_SUMMARY} WHERE c.state = 'ignored' AND c.reason = ANY(:reasons)
+                  AND (CAST(:since AS timestamptz) IS NULL OR c.happened_at >= :since)
+                ORDER BY c.happened_at, c.id""",
+            reasons=list(LEFT_OUT),
+            since=since,
+        )
+        return [_summary(r) for r in found]
+
+
 async def find(conn: AsyncConnection, reference: str) -> int:
     """The id of the cash-out that a person named by our id, or by Lamassu's (or its beginning).
 
@@ -150,7 +176,7 @@ async def find(conn: AsyncConnection, reference: str) -> int:
     found = await rows(
         conn,
         """SELECT id FROM cash_out
-            WHERE id::text = :text OR external_id = :text
+            WHERE id::text = :text OR lower(external_id) = :text
                OR (length(:text) >= 6 AND starts_with(external_id, :text)) LIMIT 2""",
         text=text,
     )
@@ -165,23 +191,27 @@ async def find(conn: AsyncConnection, reference: str) -> int:
 async def show(db: Database, reference: str) -> CashOutView:
     """One cash-out, whole."""
     async with db.transaction() as conn:
-        cash_out_id = await find(conn, reference)
-        summary = _summary(await one(conn, f"{_SUMMARY} WHERE c.id = :id", id=cash_out_id))
-        source_row = dict((await one(conn, "SELECT * FROM cash_out WHERE id = :id", id=cash_out_id))._mapping)
-        distribution = await one(
-            conn,
-            """SELECT d.*, p.currency FROM distribution d JOIN pool p ON p.id = d.pool_id
-                WHERE d.cash_out_id = :id""",
-            id=cash_out_id,
-        )
-        shares = await _shares(conn, distribution.id) if distribution is not None else []
-        return CashOutView(
-            summary=summary,
-            source_row=source_row,
-            split=_split_view(distribution, shares) if distribution is not None else None,
-            shares=tuple(shares),
-            log=tuple(await _log(conn, cash_out_id)),
-        )
+        return await whole(conn, await find(conn, reference))
+
+
+async def whole(conn: AsyncConnection, cash_out_id: int) -> CashOutView:
+    """The same, of a cash-out by our number, as this transaction sees it."""
+    summary = _summary(await one(conn, f"{_SUMMARY} WHERE c.id = :id", id=cash_out_id))
+    row = dict((await one(conn, "SELECT * FROM cash_out WHERE id = :id", id=cash_out_id))._mapping)
+    distribution = await one(
+        conn,
+        """SELECT d.*, p.currency FROM distribution d JOIN pool p ON p.id = d.pool_id
+            WHERE d.cash_out_id = :id AND d.reversed_at IS NULL""",
+        id=cash_out_id,
+    )
+    shares = await _shares(conn, distribution.id) if distribution is not None else []
+    return CashOutView(
+        summary=summary,
+        source_row=row,
+        split=_split_view(distribution, shares) if distribution is not None else None,
+        shares=tuple(shares),
+        log=tuple(await _log(conn, cash_out_id)),
+    )
 
 
 def _split_view(d: Any, shares: list[ShareView]) -> SplitView:
@@ -257,14 +287,13 @@ async def preview(db: Database, config: IntakeConfig, reference: str) -> tuple[S
             raise ConflictError(
                 f"cash-out {row.id} is distributed already", remedy=f"see: dca-daemon cash-out show {row.id}"
             )
-        where = await pool(conn, row.pool_id)
-        source_row = _source_row(row)
-        verdict = classify(source_row, config.coins)
+        where = await _pool_now(conn, row.device_id)
+        taken = source_row(row)
+        verdict = classify(taken)
         if verdict.verdict is Verdict.IGNORED:
             raise InputError(f"cash-out {row.id} is left out: {verdict.text}")
-        parts, fiat_minor = split_row(
-            source_row, pool_currency=where.currency, method=config.split_method, charge=config.charge
-        )
+        method = config.method_for(taken)
+        parts, fiat_minor = split_row(taken, pool_currency=where.currency, method=method, charge=config.charge)
         await lock_pool(conn, where.pool_id)
         balances = await flow_balances(conn, where.pool_id)
         allocation = allocate_flow(parts.principal_sats, parts.charge_minor, balances)
@@ -272,7 +301,7 @@ async def preview(db: Database, config: IntakeConfig, reference: str) -> tuple[S
     clients_sats = sum(s.sats for s in allocation.shares)
     clients_minor = sum(s.fiat_minor for s in allocation.shares)
     view = SplitView(
-        method=config.split_method,
+        method=method,
         charge=config.charge,
         currency=where.currency,
         total_sats=parts.total_sats,
@@ -296,7 +325,20 @@ async def preview(db: Database, config: IntakeConfig, reference: str) -> tuple[S
     return view, shares
 
 
-def _source_row(row: Any) -> SourceRow:
+async def _pool_now(conn: AsyncConnection, device_id: str) -> Pool:
+    """The pool that a cash-out of this machine would be shared in."""
+    found = await one(
+        conn,
+        "SELECT p.id, p.name, p.currency FROM machine m JOIN pool p ON p.id = m.pool_id WHERE m.device_id = :id",
+        id=device_id,
+    )
+    return Pool(found.id, found.name, found.currency)
+
+
+def source_row(row: Any) -> SourceRow:
+    """The source's row as the books have kept it, from all columns of `cash_out`."""
+    version = row.digest.partition(":")[0]
+    entered = row.entered_by is not None
     return SourceRow(
         source=row.source,
         external_id=row.external_id,
@@ -318,6 +360,7 @@ def _source_row(row: Any) -> SourceRow:
         discount=row.discount,
         raw_ticker_price=row.raw_ticker_price,
         fixed_fee=row.fixed_fee,
-        tx_version=0,
+        tx_version=int(version) if version else 0,
         dispensed_at=row.happened_at,
+        entry=ManualEntry(row.entered_by, row.entry_reason, row.settles_id) if entered else None,
     )

@@ -98,9 +98,11 @@ _INSERT = """
                cash_out_id bigint, pool_id integer, entry_id bigint, total_sats bigint,
                principal_sats bigint, commission_sats bigint, uncovered_sats bigint, fiat_minor bigint,
                charge_minor bigint, uncovered_minor bigint, client_count integer, happened_at timestamptz)
-        RETURNING id, cash_out_id)
+        RETURNING id, cash_out_id, (
+            SELECT CASE c.source WHEN 'manual' THEN 'manual' ELSE 'flow' END
+              FROM cash_out c WHERE c.id = cash_out_id) AS type)
     INSERT INTO distribution_record (type, distribution_id, client_id, sats, fiat_minor, state)
-    SELECT 'flow', d.id, r.client_id, r.sats, r.fiat_minor,
+    SELECT d.type, d.id, r.client_id, r.sats, r.fiat_minor,
            CASE WHEN r.sats = 0 THEN 'nothing' ELSE 'owed' END
       FROM unnest(CAST(:cash_outs AS bigint[]), CAST(:clients AS bigint[]),
                   CAST(:sats AS bigint[]), CAST(:minor AS bigint[]))

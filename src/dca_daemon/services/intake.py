@@ -19,21 +19,23 @@ from sqlalchemy.exc import DBAPIError
 from dca_daemon.domain.allocation import allocate_flow
 from dca_daemon.domain.cash_out import (
     BITCOIN_CODES,
+    MANUAL,
     CashOutState,
     SourceRow,
     Verdict,
     classify,
     split_row,
 )
-from dca_daemon.domain.errors import BooksError, DatabaseError, DcaError, InputError
+from dca_daemon.domain.errors import BooksError, ConflictError, DatabaseError, DcaError, InputError
 from dca_daemon.domain.split import Charge, Split, SplitMethod
 from dca_daemon.fault_points import CommitStep
 from dca_daemon.ledger.db import first_line, sqlstate
 from dca_daemon.services import mirror
 from dca_daemon.services.booking import Booking, SqlBooking, Transactions
 from dca_daemon.services.distributions import Distributed
-from dca_daemon.services.mirror import Known, Mirrored, Written
-from dca_daemon.services.pools import Pool
+from dca_daemon.services.filters import Filters
+from dca_daemon.services.mirror import AWAITS_POOL, OPERATOR, Known, Mirrored, Written
+from dca_daemon.services.pools import Place, Pool, require_decided
 
 log = structlog.get_logger()
 
@@ -44,11 +46,36 @@ _REFUSALS = (DBAPIError, BooksError, InputError)
 
 @dataclass(frozen=True, slots=True)
 class IntakeConfig:
-    """How cash-outs are split, and which coins count."""
+    """How cash-outs are split, and whether those of a new machine wait for somebody to put it into a pool."""
 
     split_method: SplitMethod = SplitMethod.RECORDED
     charge: Charge = Charge.PRINCIPAL
-    coins: tuple[str, ...] = BITCOIN_CODES
+    new_machines_wait: bool = False
+
+    def method_for(self, row: SourceRow) -> SplitMethod:
+        """How this row is split: what was entered by hand has a commission and no ticker."""
+        return SplitMethod.RECORDED if row.source == MANUAL else self.split_method
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A person's: to distribute, whatever the filters, the baseline or a review say."""
+
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """How a batch is taken: by the daemon's own rules, or as a person ordered, or as refused before."""
+
+    filters: Filters
+    order: Order | None = None
+    refused: str | None = None
+
+    @property
+    def actor(self) -> str:
+        return ACTOR if self.order is None else self.order.actor
 
 
 @dataclass(slots=True)
@@ -90,8 +117,20 @@ class Intake:
             result = IntakeResult()
             for row in sorted(batch, key=_in_time):
                 result.extend(await self._process_alone(row))
-        _log_result(result)
+        log_result(result)
         return result
+
+    async def book(self, conn: Any, rows: Sequence[SourceRow], order: Order | None = None) -> IntakeResult:
+        """Books rows of one source within a transaction of the caller's, who logs the result once it is committed.
+
+        With an order all of them are distributed: raises `InputError` and `ConflictError` where that can't be.
+        """
+        return await self._book(self._booking(conn), rows, order=order)
+
+    async def know_machines(self, rows: Sequence[SourceRow]) -> None:
+        """Records the machines of rows that nothing else is done with yet."""
+        wait = self._config.new_machines_wait
+        await self._db.run(lambda conn: self._booking(conn).pools_of_machines(rows, new_wait=wait))
 
     async def _process_alone(self, row: SourceRow) -> IntakeResult:
         try:
@@ -109,33 +148,36 @@ class Intake:
     async def _transaction(
         self, step: CommitStep, batch: Sequence[SourceRow], *, refused: str | None = None
     ) -> IntakeResult:
-        return await self._db.run(lambda conn: self._book(self._booking(conn), batch, refused), step=step)
+        return await self._db.run(lambda conn: self._book(self._booking(conn), batch, refused=refused), step=step)
 
-    async def _book(self, books: Booking, batch: Sequence[SourceRow], refused: str | None) -> IntakeResult:
+    async def _book(
+        self, books: Booking, batch: Sequence[SourceRow], *, order: Order | None = None, refused: str | None = None
+    ) -> IntakeResult:
         """The work itself. With `refused` the rows are not distributed but kept for review with that reason."""
         latest = {(row.source, row.external_id): row for row in batch}.values()
-        pools = await books.pools_of_machines(latest)
+        places = await books.pools_of_machines(latest, new_wait=self._config.new_machines_wait)
+        terms = _Terms(await books.filters(), order, refused)
         by_pool: dict[int, list[SourceRow]] = defaultdict(list)
         for row in latest:
-            by_pool[pools[row.device_id].pool_id].append(row)
+            by_pool[places[row.device_id].pool.pool_id].append(row)
         result = IntakeResult()
         for _, pool_rows in sorted(by_pool.items()):
-            pool = pools[pool_rows[0].device_id]
-            result.extend(await self._book_pool(books, pool, pool_rows, refused))
+            result.extend(await self._book_pool(books, places, pool_rows, terms))
         return result
 
     async def _book_pool(
-        self, books: Booking, pool: Pool, pool_rows: list[SourceRow], refused: str | None
+        self, books: Booking, places: Mapping[str, Place], pool_rows: list[SourceRow], terms: _Terms
     ) -> IntakeResult:
+        pool = places[pool_rows[0].device_id].pool
         await books.lock_pool(pool.pool_id)
         known = await books.known(pool_rows)
         result = IntakeResult()
         to_share: list[tuple[Mirrored, Split, int]] = []
         for row in sorted(pool_rows, key=_in_time):
             before = known.get(row.external_id)
-            mirrored, parts = self._decide(row, before, pool, refused)
+            mirrored, parts = self._decide(row, before, places[row.device_id], terms)
             if not mirrored.differs:
-                if mirrored.state is CashOutState.DISTRIBUTED:
+                if mirrored.state in (CashOutState.DISTRIBUTED, CashOutState.SETTLED_BY_HAND):
                     result.duplicates.append(row.external_id)
                 continue
             result.changed.append(mirrored)
@@ -145,32 +187,65 @@ class Intake:
             await books.count_duplicates(pool_rows[0].source, result.duplicates)
         if result.changed:
             written = await books.write(pool, result.changed)
-            result.distributed = await self._distribute(books, pool, to_share, written)
+            result.distributed = await self._distribute(books, pool, to_share, written, terms.actor)
             events = [mirror.event(written[m.row.external_id].cash_out_id, m) for m in result.changed]
             await books.write_log([*events, *(d.event for d in result.distributed)])
         return result
 
     def _decide(
-        self, row: SourceRow, before: Known | None, pool: Pool, refused: str | None
+        self, row: SourceRow, before: Known | None, place: Place, terms: _Terms
     ) -> tuple[Mirrored, tuple[Split, int] | None]:
         """The state that the row gets, and its split when it is to be distributed now."""
+        if terms.order is not None:
+            return self._obey(row, before, place, terms.order)
         if before is not None and before.settled:
             return Mirrored(row, before.state, before.reason, before.reason_text, before), None
-        found = classify(row, self._config.coins)
-        if found.verdict is not Verdict.SUCCESS:
+        found = classify(row)
+        if found.verdict in (Verdict.FAILED, Verdict.IGNORED):
             return Mirrored(row, CashOutState(found.verdict), found.reason, found.text, before), None
-        if refused is not None:
-            return Mirrored(row, CashOutState.REVIEW, "refused", refused, before), None
+        left_out = terms.filters.leaves_out(row, place.pool)
+        if left_out is not None:
+            return Mirrored(row, CashOutState.IGNORED, *left_out, before), None
+        if found.verdict is Verdict.REVIEW:
+            return Mirrored(row, CashOutState.REVIEW, found.reason, found.text, before), None
+        if place.awaiting:
+            text = "its machine is new, and nobody has decided on its pool yet"
+            return Mirrored(row, CashOutState.REVIEW, AWAITS_POOL, text, before), None
+        if terms.refused is not None:
+            return Mirrored(row, CashOutState.REVIEW, "refused", terms.refused, before), None
         try:
-            parts = split_row(
-                row,
-                pool_currency=pool.currency,
-                method=self._config.split_method,
-                charge=self._config.charge,
-            )
+            parts = self._split(row, place.pool)
         except InputError as error:
             return Mirrored(row, CashOutState.REVIEW, "unusable", str(error), before), None
         return Mirrored(row, CashOutState.DISTRIBUTED, found.reason, found.text, before), parts
+
+    def _obey(
+        self, row: SourceRow, before: Known | None, place: Place, order: Order
+    ) -> tuple[Mirrored, tuple[Split, int]]:
+        """To be distributed, whatever it was before; but never twice, and never what was not dispensed."""
+        if before is not None and before.state in (CashOutState.DISTRIBUTED, CashOutState.SETTLED_BY_HAND):
+            raise ConflictError(
+                f"cash-out {before.cash_out_id} is {before.state} already",
+                remedy=f"see: dca-daemon cash-out show {before.cash_out_id}",
+            )
+        if row.crypto_code not in BITCOIN_CODES:
+            raise InputError(f"{row.crypto_code} is not bitcoin: it can't be shared")
+        if row.dispense_confirmed is not True:
+            raise InputError(
+                "Lamassu does not say that its notes came out",
+                remedy="if you settled it, enter what came of it: dca-daemon cash-out add --lamassu-id",
+            )
+        require_decided(place, row.device_id)
+        text = f"by hand, {order.actor}: {order.reason}"
+        return Mirrored(row, CashOutState.DISTRIBUTED, OPERATOR, text, before), self._split(row, place.pool)
+
+    def _split(self, row: SourceRow, pool: Pool) -> tuple[Split, int]:
+        return split_row(
+            row,
+            pool_currency=pool.currency,
+            method=self._config.method_for(row),
+            charge=self._config.charge,
+        )
 
     async def _distribute(
         self,
@@ -178,6 +253,7 @@ class Intake:
         pool: Pool,
         to_share: list[tuple[Mirrored, Split, int]],
         written: Mapping[str, Written],
+        actor: str,
     ) -> list[Distributed]:
         """Shares one after the other, each among what the ones before have left."""
         if not to_share:
@@ -194,7 +270,8 @@ class Intake:
             booked.append(
                 Distributed(mirrored.row, at.cash_out_id, at.happened_at, pool, parts, fiat_minor, allocation)
             )
-        await books.distribute(booked, method=self._config.split_method, charge=self._config.charge, actor=ACTOR)
+        method = self._config.method_for(booked[0].row)  # a batch has rows of one source only
+        await books.distribute(booked, method=method, charge=self._config.charge, actor=actor)
         return booked
 
 
@@ -216,7 +293,8 @@ def _why(error: Exception) -> str:
     return str(error) if isinstance(error, DcaError) else first_line(error)
 
 
-def _log_result(result: IntakeResult) -> None:
+def log_result(result: IntakeResult) -> None:
+    """Tells what became of a batch, once it is committed."""
     for external_id in result.duplicates:
         log.info("cash-out.duplicate", external_id=external_id)
     for mirrored in result.changed:
@@ -230,6 +308,8 @@ def _log_result(result: IntakeResult) -> None:
             )
         elif mirrored.contradiction is not None:
             log.error("cash-out.contradicted", external_id=mirrored.row.external_id, text=mirrored.contradiction)
+        elif mirrored.succeeded_after_all:
+            log.warning("cash-out.succeeded-after-all", external_id=mirrored.row.external_id, text=mirrored.text)
     for d in result.distributed:
         log.info(
             "cash-out.distributed",

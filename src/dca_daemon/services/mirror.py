@@ -13,10 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.cash_out import CashOutState, SourceRow, Verdict, classify
 from dca_daemon.ledger.db import execute, rows
+from dca_daemon.services.filters import LEFT_OUT
 from dca_daemon.services.pools import Pool
 
-# No source row changes these states: a distributed cash-out is final, the others wait for a person.
-_SETTLED = (CashOutState.DISTRIBUTED, CashOutState.BEFORE_BASELINE)
+# No source row changes these states: the final ones, and what only a person may still have distributed.
+_SETTLED = (CashOutState.DISTRIBUTED, CashOutState.SETTLED_BY_HAND, CashOutState.BEFORE_BASELINE)
+OPERATOR = "operator"  # the reason of what a person has decided
+REVERSED = "reversed"  # the reason of what was distributed and taken back: it waits for a person
+AWAITS_POOL = "machine-awaits-pool"
 
 Amounts = tuple[Decimal, Decimal, str]  # crypto_atoms, fiat, fiat_code
 
@@ -31,13 +35,17 @@ class Known:
     reason: str
     reason_text: str
     amounts: Amounts
+    dispensed: bool  # whether the source had it as successful when we last looked
 
     @property
     def settled(self) -> bool:
-        """Whether its state is no longer the source's to change."""
-        return self.state in _SETTLED or (
-            self.state is CashOutState.IGNORED and self.reason.startswith("operator")
-        )
+        """Whether its state is no longer the source's to change.
+
+        What a filter left out stays left out when the filter is gone: it is the past.
+        """
+        if self.state is CashOutState.IGNORED:
+            return self.reason == OPERATOR or self.reason in LEFT_OUT
+        return self.state in _SETTLED or (self.state is CashOutState.REVIEW and self.reason == REVERSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,18 @@ class Mirrored:
             return None
         return contradicts(self.row, self.before.amounts)
 
+    @property
+    def succeeded_after_all(self) -> bool:
+        """Whether Lamassu says only now that the notes came out, of what a person settled or ignored before."""
+        before = self.before
+        return (
+            before is not None
+            and not before.dispensed
+            and self.row.dispense_confirmed is True
+            and (before.state, before.reason) == (self.state, self.reason)
+            and (before.state is CashOutState.SETTLED_BY_HAND or before.reason == OPERATOR)
+        )
+
 
 def contradicts(row: SourceRow, amounts: Amounts) -> str | None:
     """What Lamassu's row says against a distribution of these amounts, in words; None while it agrees."""
@@ -80,7 +100,8 @@ async def known(conn: AsyncConnection, source_rows: Sequence[SourceRow]) -> dict
     """What the books have of these rows (of one source), by external id; locked."""
     found = await rows(
         conn,
-        """SELECT id, external_id, state, digest, reason, reason_text, crypto_atoms, fiat, fiat_code
+        """SELECT id, external_id, state, digest, reason, reason_text, crypto_atoms, fiat, fiat_code,
+                  dispense_confirmed IS TRUE AS dispensed
              FROM cash_out
             WHERE source = :source AND external_id = ANY(:ids) ORDER BY id FOR UPDATE""",
         source=source_rows[0].source,
@@ -94,6 +115,7 @@ async def known(conn: AsyncConnection, source_rows: Sequence[SourceRow]) -> dict
             reason=r.reason,
             reason_text=r.reason_text,
             amounts=(r.crypto_atoms, r.fiat, r.fiat_code),
+            dispensed=r.dispensed,
         )
         for r in found
     }
@@ -125,8 +147,13 @@ _COLUMNS: dict[str, str] = {
     "created_at": "timestamptz",
     "confirmed_at": "timestamptz",
     "happened_at": "timestamptz",
+    "entered_by": "text",
+    "entry_reason": "text",
+    "settles_id": "bigint",
 }
-_KEPT = ("source", "external_id", "happened_at", "machine_name")
+_KEPT = (
+    "source", "external_id", "happened_at", "machine_name", "entered_by", "entry_reason", "settles_id"
+)  # fmt: skip
 _FINAL = ("crypto_atoms", "fiat", "fiat_code")  # once distributed, the books keep what they shared
 _TYPED = ", ".join(f"{c} {t}" for c, t in _COLUMNS.items())
 _UNLESS_DISTRIBUTED = "CASE WHEN cash_out.state = 'distributed' THEN cash_out.{0} ELSE excluded.{0} END"
@@ -138,6 +165,8 @@ _UPSERT = f"""
         {", ".join(f"{c} = excluded.{c}" for c in _COLUMNS if c not in (*_KEPT, *_FINAL))},
         {", ".join(f"{c} = {_UNLESS_DISTRIBUTED.format(c)}" for c in _FINAL)},
         machine_name = coalesce(excluded.machine_name, cash_out.machine_name),
+        pool_id = CASE WHEN cash_out.state IN ('distributed', 'settled-by-hand') THEN cash_out.pool_id
+                       ELSE excluded.pool_id END,
         happened_at = CASE WHEN cash_out.state IN (excluded.state, 'due') THEN cash_out.happened_at
                            ELSE excluded.happened_at END,
         updated_at = clock_timestamp()
@@ -151,7 +180,7 @@ def _is_history(mirrored: Mirrored) -> bool:
 
 
 def _values(mirrored: Mirrored) -> dict[str, Any]:
-    row = mirrored.row
+    row, entry = mirrored.row, mirrored.row.entry
     special = {
         "state": mirrored.state,
         "reason": mirrored.reason,
@@ -159,6 +188,9 @@ def _values(mirrored: Mirrored) -> dict[str, Any]:
         "source_status": row.status,
         "created_at": row.created,
         "happened_at": row.dispensed_at or (row.created if _is_history(mirrored) else None),
+        "entered_by": None if entry is None else entry.by,
+        "entry_reason": None if entry is None else entry.reason,
+        "settles_id": None if entry is None else entry.settles_id,
     }
     values = {c: special[c] if c in special else getattr(row, c) for c in _COLUMNS}
     # jsonb numbers would do, but NaN is no JSON: amounts travel as text.
@@ -171,6 +203,20 @@ class Written:
 
     cash_out_id: int
     happened_at: datetime
+
+
+async def move_to(conn: AsyncConnection, cash_out_id: int, state: CashOutState, reason: str, text: str) -> None:
+    """What a person has decided about a cash-out, which must be locked."""
+    await execute(
+        conn,
+        """UPDATE cash_out SET state = :state, reason = :reason, reason_text = :text,
+                  updated_at = clock_timestamp()
+            WHERE id = :id""",
+        id=cash_out_id,
+        state=state,
+        reason=reason,
+        text=text,
+    )
 
 
 async def count_duplicates(conn: AsyncConnection, source: str, external_ids: Sequence[str]) -> None:
