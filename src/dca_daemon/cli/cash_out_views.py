@@ -32,6 +32,7 @@ def summary_dict(summary: CashOutSummary) -> dict[str, Any]:
     """A line of the list, for scripts."""
     return {
         "id": summary.cash_out_id,
+        "source": summary.source,
         "external_id": summary.external_id,
         "happened_at": iso(summary.happened_at),
         "device_id": summary.device_id,
@@ -46,6 +47,8 @@ def summary_dict(summary: CashOutSummary) -> dict[str, Any]:
         "clients": summary.clients,
         "client_sats": summary.client_sats,
         "settled_sats": summary.settled_sats,
+        "settles_id": summary.settles_id,
+        "settled_by_id": summary.settled_by_id,
     }
 
 
@@ -96,7 +99,12 @@ def whole_dict(view: CashOutView) -> dict[str, Any]:
     row = view.source_row
     source = {key: row[key] for key in _SOURCE_COLUMNS}
     return {
-        "cash_out": {**summary_dict(view.summary), "source": row["source"], "duplicates": row["duplicates"]},
+        "cash_out": {
+            **summary_dict(view.summary),
+            "entered_by": row["entered_by"],
+            "entry_reason": row["entry_reason"],
+            "duplicates": row["duplicates"],
+        },
         "source_row": {
             **source,
             "created_at": iso(row["created_at"]),
@@ -207,6 +215,7 @@ def show_whole(view: CashOutView) -> None:
             ("Coins", f"{source_coins_text(summary.crypto_atoms, summary.crypto_code)} ({summary.crypto_code})"),
             ("Created", when(row["created_at"])),
             ("First seen", when(row["first_seen_at"])),
+            *_by_hand_pairs(view),
             *([("Seen again", f"{row['duplicates']} times, without effect")] if row["duplicates"] else []),
         ]
     )
@@ -223,6 +232,52 @@ def show_whole(view: CashOutView) -> None:
         title="What happened",
         empty="Nothing is recorded.",
     )
+
+
+def _by_hand_pairs(view: CashOutView) -> list[tuple[str, object]]:
+    """Who entered it and why, and which cash-out's place it takes; or which entry has taken its own."""
+    summary, row = view.summary, view.source_row
+    pairs: list[tuple[str, object]] = []
+    if row["entered_by"] is not None:
+        pairs.append(("Entered", f"by {row['entered_by']}: {row['entry_reason']}"))
+    if summary.settles_id is not None:
+        pairs.append(("Settles", f"cash-out {summary.settles_id}"))
+    if summary.settled_by_id is not None:
+        pairs.append(("Settled by", f"cash-out {summary.settled_by_id}"))
+    return pairs
+
+
+def show_rehearsed(view: CashOutView, heading: str) -> None:
+    """What would come of a decision, for people."""
+    summary = view.summary
+    say(heading)
+    print_pairs(
+        [
+            ("Happened", when(summary.happened_at)),
+            ("Machine", f"{summary.machine_name or 'without a name'} ({summary.device_id})"),
+            ("Notes", source_fiat_text(summary.fiat, summary.fiat_code)),
+            ("Coins", f"{source_coins_text(summary.crypto_atoms, summary.crypto_code)} ({summary.crypto_code})"),
+            *_by_hand_pairs(view),
+        ]
+    )
+    if view.split is not None:
+        say()
+        show_split(view.split, view.shares, explain(view.source_row, view.split, len(view.shares)))
+    say()
+
+
+def show_decided(view: CashOutView) -> None:
+    """What has come of a decision, in a line."""
+    summary, split = view.summary, view.split
+    if split is None:
+        say(f"Cash-out {summary.cash_out_id} is {summary.state}: {summary.reason_text}.")
+        return
+    say(
+        f"Cash-out {summary.cash_out_id} is {summary.state}: {sats_text(split.clients_sats)} to "
+        f"{len(view.shares)} clients, {sats_text(split.house_sats)} to the house."
+    )
+    if summary.settles_id is not None:
+        say(f"Cash-out {summary.settles_id} is settled by it, and can't be distributed any more.")
 
 
 def show_split(split: SplitView, shares: Sequence[ShareView], explanation: Sequence[str]) -> None:

@@ -127,6 +127,28 @@ def parse_time(text: str) -> datetime:
     return moment
 
 
+def parse_local_time(text: str) -> datetime:
+    """The same, where a time without a zone is one of this computer's. Raises `InputError`.
+
+    One that this computer's clocks skip does not exist; one that they show twice needs its zone.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        if moment.tzinfo is not None:
+            return parse_time(text)
+        early, late = (moment.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    except (ValueError, OverflowError):
+        raise InputError(f"{text!r} is not a time", remedy="write it like 2026-01-31T14:05") from None
+    if early.astimezone().replace(tzinfo=None) != moment:
+        raise InputError(f"the time {text!r} does not exist here: the clocks were put forward over it")
+    if early != late:
+        raise InputError(
+            f"the time {text!r} was twice here: the clocks were put back",
+            remedy=f"write {early.astimezone().isoformat()} or {late.astimezone().isoformat()}",
+        )
+    return early.astimezone()
+
+
 def read_secret_file(path: Path, what: str) -> str:
     """The single word in a file. Raises `InputError` that names the file and never its content."""
     try:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dca_daemon.cli.context import actor, load, with_books
-from dca_daemon.cli.output import AsJson, Limit, fiat_json, iso, print_json, print_table, say, when
+from dca_daemon.cli.context import actor, load, usage_error, with_books
+from dca_daemon.cli.output import AsJson, Limit, Yes, fiat_json, iso, print_json, print_table, say, when
 from dca_daemon.domain.money import fiat_text
 
 if TYPE_CHECKING:
@@ -20,6 +20,11 @@ app = typer.Typer(
 
 DepositId = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="The deposit's number.")]
 
+Machine = Annotated[
+    str | None,
+    typer.Option("--machine", metavar="MACHINE", help="Which machine the notes are in, by name or device id."),
+]
+
 
 def as_dict(deposit: DepositView) -> dict[str, Any]:
     """A deposit for scripts."""
@@ -28,6 +33,8 @@ def as_dict(deposit: DepositView) -> dict[str, Any]:
         "client_id": deposit.client_id,
         "client": deposit.client,
         "pool_id": deposit.pool_id,
+        "pool": deposit.pool,
+        "device_id": deposit.device_id,
         "amount": fiat_json(deposit.amount_minor, deposit.currency),
         "currency": deposit.currency,
         "state": deposit.state,
@@ -67,20 +74,32 @@ def record(
     currency: Annotated[
         str | None, typer.Option("--currency", metavar="CODE", help="A check: refused unless it is the pool's.")
     ] = None,
+    pool: Annotated[
+        str | None,
+        typer.Option(
+            "--pool", metavar="POOL", help="Whose machines it is for, by id or name. Default: the default pool."
+        ),
+    ] = None,
     note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Kept with the deposit.")] = None,
     confirm: Annotated[
         bool, typer.Option("--confirm", help="The notes are in the machine: confirm at once.")
     ] = False,
+    machine: Machine = None,
     as_json: AsJson = False,
 ) -> None:
     """Write down that a client handed over notes. They count only once confirmed."""
     from dca_daemon.services import deposits
 
+    if machine is not None and not confirm:
+        raise usage_error("--machine goes with --confirm: which machine the notes are in")
+
     async def work(db: Database) -> DepositView | BalanceChange:
         recorded = await deposits.record(
-            db, client=client, amount=amount, currency=currency, note=note, actor=actor()
+            db, client=client, amount=amount, currency=currency, note=note, actor=actor(), pool=pool
         )
-        return await deposits.confirm(db, recorded.deposit_id, actor=actor()) if confirm else recorded
+        if not confirm:
+            return recorded
+        return await deposits.confirm(db, recorded.deposit_id, actor=actor(), machine=machine)
 
     done = with_books(load(), work)
     if isinstance(done, deposits.BalanceChange):
@@ -94,12 +113,40 @@ def record(
 
 
 @app.command()
-def confirm(deposit_id: DepositId, as_json: AsJson = False) -> None:
+def confirm(deposit_id: DepositId, machine: Machine = None, as_json: AsJson = False) -> None:
     """Say that a deposit's notes are in the machine: the client's balance grows by them, once."""
     from dca_daemon.services import deposits
 
-    change = with_books(load(), lambda db: deposits.confirm(db, deposit_id, actor=actor()))
+    change = with_books(load(), lambda db: deposits.confirm(db, deposit_id, actor=actor(), machine=machine))
     _show_change(change, as_json=as_json)
+
+
+@app.command("give-back")
+def give_back(
+    client: Annotated[str, typer.Argument(metavar="CLIENT", help="The client's id or name.")],
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="Such as 1000 or 1000.50.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the books.")],
+    pool: Annotated[
+        str | None,
+        typer.Option(
+            "--pool", metavar="POOL", help="Out of which pool, by id or name. Default: the default pool."
+        ),
+    ] = None,
+    machine: Machine = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give notes back to a client: never more than it has left in that pool. Asks for a confirmation."""
+    from dca_daemon.cli.cash_views import carry_out
+    from dca_daemon.services import cash
+
+    carry_out(
+        lambda db, rehearse: cash.give_back(
+            db, client, amount, machine=machine, pool=pool, reason=reason, actor=actor(), rehearse=rehearse
+        ),
+        yes=yes,
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -137,11 +184,12 @@ def list_deposits(
         print_json({"deposits": [as_dict(deposit) for deposit in found]})
         return
     print_table(
-        ("id", "client", ">amount", "state", "recorded", "confirmed", "~note"),
+        ("id", "client", "pool", ">amount", "state", "recorded", "confirmed", "~note"),
         (
             (
                 d.deposit_id,
                 d.client,
+                d.pool,
                 fiat_text(d.amount_minor, d.currency),
                 d.state,
                 when(d.recorded_at),

@@ -15,14 +15,19 @@ import typer
 
 from dca_daemon.cli import (
     audit,
+    cash,
     cash_out,
+    cash_out_decisions,
     client,
     context,
     db,
     deposit,
+    intake_filter,
     lamassu,
     ledger,
+    machine,
     payout,
+    pool,
     reconcile,
     recover,
     run,
@@ -46,7 +51,8 @@ app = typer.Typer(
 )
 run.register(app)
 reconcile.register(app)
-for group in (db, lamassu, client, deposit, cash_out, payout, ledger):
+cash_out_decisions.register(cash_out.app)
+for group in (db, lamassu, client, deposit, cash_out, payout, pool, machine, cash, intake_filter, ledger):
     app.add_typer(group.app)
 recover.register(app)
 audit.register(app)

@@ -71,20 +71,26 @@ JSON_KEYS: dict[str, str] = {
     "client deactivate": "`client`",
     "client changes": "`changes` (as `audit`)",
     "deposit record": "`deposit`; with `--confirm` as `deposit confirm`",
-    "deposit confirm": "`deposit` (`id`, `client_id`, `client`, `pool_id`, `amount`, `currency`, `state`, `note`, "
+    "deposit confirm": "`deposit` (`id`, `client_id`, `client`, `pool_id`, `pool`, `device_id`, `amount`, `currency`, `state`, `note`, "
     "`recorded_at`, `confirmed_at`, `voided_at`, `void_reason`), `balance_before`, `balance_after`, `currency`",
     "deposit void": "as `deposit confirm`",
     "deposit list": "`deposits`",
-    "cash-out list": "`cash_outs` (`id`, `external_id`, `happened_at`, `device_id`, `machine_name`, "
+    "deposit give-back": "as `cash refill`",
+    "cash-out list": "`cash_outs` (`id`, `source`, `external_id`, `happened_at`, `device_id`, `machine_name`, "
     "`crypto_code`, `sats`, `fiat`, `currency`, `state`, `reason`, `reason_text`, `clients`, `client_sats`, "
-    "`settled_sats`). `sats` is a string where a bad row of the source holds no whole number",
-    "cash-out show": "`cash_out` (with `source`, `duplicates`), `source_row`, `split` (null until "
+    "`settled_sats`, `settles_id`, `settled_by_id`). `sats` is a string where a bad row of the source holds no whole number",
+    "cash-out show": "`cash_out` (with `duplicates`, `entered_by`, `entry_reason`), `source_row`, `split` (null until "
     "distributed; `method`, `charge`, `currency`, "
     "`total_sats`, `principal_sats`, `commission_sats`, `clients_sats`, `uncovered_sats`, `house_sats`, `fiat`, "
     "`charge_fiat`, `clients_fiat`, `uncovered_fiat`, `house_fiat`, `fiat_per_btc`), `shares` (`client_id`, "
     "`client`, `balance_before`, `sats`, `fiat`, `fiat_per_btc`, `state`, `payout_id`, `payout_state`), "
     "`explanation` (sentences), `log` (`at`, `event`, `detail`, `payout_id`)",
     "cash-out preview": "`cash_out_id`, `state`, `split`, `shares`, `explanation`",
+    "cash-out add": "as `cash-out show`; with `--dry-run` of what would be",
+    "cash-out ignore": "as `cash-out show`",
+    "cash-out process": "as `cash-out show`; with `--filtered`: `cash_outs` (their number), `sats`, `fiat` "
+    "(`currency`, `fiat`), `distributed`, `refused` (`id`, `text`)",
+    "cash-out review": "as `cash-out list`; of one, or decided, as `cash-out show`",
     "payout list": "`payouts` (each as `payout show`)",
     "payout show": "`payout` (`id`, `client_id`, `client`, `destination`, `amount_sats`, "
     "`credit_sats`, `fee_msat`, `state`, `held_from`, `reason`, `memo`, `payment_hash`, `bolt11`, "
@@ -95,6 +101,26 @@ JSON_KEYS: dict[str, str] = {
     "payout hold": "`payout`",
     "payout release": "`payout`",
     "payout resolve": "`payout`",
+    "pool list": "`pools` (`id`, `name`, `currency`, `cash`, `clients_part`, `house_part`, `machines`: `device_id`, "
+    "null for what nobody told the machine of, `name`, `here`: whether it is in the pool now, `deposits`, "
+    "`refills`, `removals`, `dispensed`, `given_back`, `cash`)",
+    "pool show": "`pool` (as of `pool list`)",
+    "pool add": "`pool` (`id`, `name`, `currency`)",
+    "machine list": "`machines` (each as `machine show`)",
+    "machine show": "`machine` (`device_id`, `name`, `version`, `pool_id`, `pool`, `currency`, `awaiting_pool`, "
+    "`first_seen_at`, `cash_outs`: distributed ones, `waiting`)",
+    "machine move": "`machine` (as `machine show`), `pool_before`, and of the cash-outs that had waited: "
+    "`distributed`, `distributed_sats`, `not_distributed`",
+    "machine accept": "as `machine move`; `machine` as `machine show`",
+    "machine name": "as `machine show`",
+    "cash refill": "`kind`, `pool_id`, `pool`, `device_id`, `client_id`, `client`, `amount`, `currency`, `reason`, "
+    "`cash_before`, `cash_after`, `house_before`, `house_after`, `balance_before`, `balance_after`: the client's",
+    "cash remove": "as `cash refill`",
+    "cash report": "as `pool list`",
+    "filter list": "`filters` (`id`, `kind`, `value`, `name`, `reason`, `created_at`, `created_by`, `removed_at`, "
+    "`removed_by`, `left_out`: how many)",
+    "filter add": "`filter` (as of `filter list`)",
+    "filter remove": "`filter` (as of `filter list`)",
     "ledger balances": "`accounts` (`account`, `unit`, `kind`, `balance`: integer msat or fiat, `postings`)",
     "ledger statement": "`account`, `unit`, `kind`, `balance`, `postings`, `lines` (`entry_id`, `happened_at`, "
     "`written_at`, `template`, `cause`, `actor`, `amount`, `balance_after`; debits positive)",
