@@ -264,6 +264,21 @@ BEGIN
     RETURN NEW;
 END $$;
 
+-- What settles and what is settled go together, whoever writes them.
+CREATE FUNCTION check_settled() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.state = 'settled-by-hand' AND NOT EXISTS (SELECT FROM cash_out WHERE settles_id = NEW.id)
+       OR NEW.settles_id IS NOT NULL AND NOT EXISTS (
+           SELECT FROM cash_out WHERE id = NEW.settles_id AND state = 'settled-by-hand') THEN
+        RAISE EXCEPTION 'cash-out %: settled by nothing, or settles what is not settled', NEW.id
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'cash_out_settled';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER cash_out_settled AFTER INSERT OR UPDATE OF state, settles_id ON cash_out
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (NEW.state = 'settled-by-hand' OR NEW.settles_id IS NOT NULL) EXECUTE FUNCTION check_settled();
+
 -- What is left out, and recorded as ignored with the filter's name.
 CREATE TABLE intake_filter (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -277,6 +292,20 @@ CREATE TABLE intake_filter (
     CHECK ((removed_at IS NULL) = (removed_by IS NULL))
 );
 CREATE UNIQUE INDEX intake_filter_once ON intake_filter (kind, value) WHERE removed_at IS NULL;
+CREATE FUNCTION protect_filter() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.removed_at IS NULL AND NEW.removed_at IS NOT NULL
+       AND to_jsonb(NEW) - '{removed_at,removed_by}'::text[]
+         = to_jsonb(OLD) - '{removed_at,removed_by}'::text[] THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'filter %: it can be removed, once, and not be changed', OLD.id
+        USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER intake_filter_protect BEFORE UPDATE ON intake_filter
+    FOR EACH ROW EXECUTE FUNCTION protect_filter();
+CREATE TRIGGER intake_filter_append_only BEFORE DELETE OR TRUNCATE ON intake_filter
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- A new machine that waits for a decision: its cash-outs wait for review.
 ALTER TABLE machine ADD awaiting_pool boolean NOT NULL DEFAULT false;
@@ -286,6 +315,16 @@ CREATE INDEX cash_out_machine ON cash_out (device_id, id);
 CORRECTIONS = """
 -- Which machine a deposit's notes were put in, where that was told.
 ALTER TABLE deposit ADD device_id text REFERENCES machine;
+CREATE FUNCTION protect_deposits_machine() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.state = 'pending' AND NEW.state = 'confirmed' THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'deposit %: its machine is told when it is confirmed, and is final', OLD.id
+        USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER deposit_machine BEFORE UPDATE ON deposit FOR EACH ROW
+    WHEN (NEW.device_id IS DISTINCT FROM OLD.device_id) EXECUTE FUNCTION protect_deposits_machine();
 
 -- Notes that came into a pool's machines or left them, other than by deposits and cash-outs.
 CREATE TABLE cash_movement (

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 
 from dca_daemon.lamassu.columns import COLUMNS
+from dca_daemon.services import mirror
+from dca_daemon.services.filters import LEFT_OUT, FilterKind
 from tests.docs.sources import SOURCE, document, section
 
 
@@ -22,8 +24,9 @@ def verdicts() -> Iterator[tuple[str, str]]:
 
 
 def reasons_of_services() -> set[str]:
-    """Reasons that the services add: the third argument of `Mirrored(…)`, and those in the baseline's SQL."""
-    found: set[str] = set()
+    """Reasons that the services add: the third argument of `Mirrored(…)`, those in the baseline's SQL, and those
+    that have a name."""
+    found = {mirror.OPERATOR, mirror.REVERSED, mirror.AWAITS_POOL, *LEFT_OUT}
     for name in ("intake", "baseline"):
         text = (SOURCE / f"services/{name}.py").read_text(encoding="utf-8")
         for node in ast.walk(ast.parse(text)):
@@ -44,6 +47,10 @@ def test_the_table_of_cases_is_the_code() -> None:
 def test_the_other_reasons_are_there() -> None:
     text = section(document("lamassu.md"), "What a cash-out means")
     assert set(re.findall(r"^\| [\w-]+ \| `([a-z-]+)` \| [^|]+ \|$", text, re.MULTILINE)) == reasons_of_services()
+
+
+def test_every_kind_of_filter_has_its_reason() -> None:
+    assert list(LEFT_OUT) == [f"filter-{kind}" for kind in FilterKind]
 
 
 def test_every_column_that_is_read_is_named() -> None:

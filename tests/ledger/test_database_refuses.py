@@ -212,6 +212,7 @@ def test_the_journal_refuses(
         ("cash_out_log", "event"),
         ("payout_log", "event"),
         ("distribution", "total_sats"),
+        ("cash_movement", "reason"),
     ],
 )
 @pytest.mark.parametrize("statement", ["UPDATE {0} SET {1} = {1}", "DELETE FROM {0}", "TRUNCATE {0} CASCADE"])
@@ -220,7 +221,17 @@ def test_what_is_written_once_stays(filled: FilledBooks, table: str, column: str
 
 
 @pytest.mark.parametrize(
-    "table", ["account", "cash_out", "distribution_record", "payout", "payout_record", "client", "deposit"]
+    "table",
+    [
+        "account",
+        "cash_out",
+        "distribution_record",
+        "payout",
+        "payout_record",
+        "client",
+        "deposit",
+        "intake_filter",
+    ],
 )
 def test_nothing_that_the_books_need_can_be_emptied(filled: FilledBooks, table: str) -> None:
     refused(filled, [f"TRUNCATE {table} CASCADE"], RESTRICT, None)
@@ -253,6 +264,10 @@ def copy_records(sats: str = "sats", where: str = "true", minor: str = "fiat_min
 RECORD = """INSERT INTO distribution_record (distribution_id, client_id, type, sats, fiat_minor, state)
             VALUES ({{distribution}}, {{c}}, 'manual', {0}, {1}, '{2}')"""
 NEW_CASH_OUT = [COPY_CASH_OUT, copy_distribution()]
+BY_HAND = """INSERT INTO cash_out SELECT (jsonb_populate_record(c, jsonb_build_object('id', 9001,
+    'source', 'manual', 'external_id', 'by-hand', 'state', 'failed', 'entered_by', 'x', 'entry_reason', 'x',
+    'settles_id', {0}))).* FROM cash_out c WHERE id = {{failed}}"""
+FILTER = "INSERT INTO intake_filter (kind, value, created_by) VALUES ('coin', 'LN', 'x')"
 
 CASH_OUTS: list[tuple[str, list[str], str, str | None]] = [
     (
@@ -312,6 +327,59 @@ CASH_OUTS: list[tuple[str, list[str], str, str | None]] = [
         CHECK,
         "distribution_check1",
     ),
+    (
+        "an entry by hand that nobody entered",
+        [
+            """INSERT INTO cash_out SELECT (jsonb_populate_record(c,
+              '{{"id": 9001, "source": "manual", "state": "failed"}}')).* FROM cash_out c WHERE id = {failed}"""
+        ],
+        CHECK,
+        "cash_out_entered",
+    ),
+    (
+        "one settled by nothing",
+        ["UPDATE cash_out SET state = 'settled-by-hand' WHERE id = {failed}"],
+        CHECK,
+        "cash_out_settled",
+    ),
+    ("an entry that settles what is distributed", [BY_HAND.format("{shared}")], CHECK, "cash_out_settled"),
+    (
+        "two entries that settle the same",
+        [
+            BY_HAND.format("{failed}"),
+            BY_HAND.replace("9001", "9002").replace("by-hand", "again").format("{failed}"),
+        ],
+        UNIQUE,
+        "cash_out_settles_id_key",
+    ),
+    (
+        "one settled by hand that lives on",
+        [
+            BY_HAND.format("{failed}"),
+            "UPDATE cash_out SET state = 'settled-by-hand' WHERE id = {failed}",
+            "UPDATE cash_out SET state = 'failed' WHERE id = {failed}",
+        ],
+        RESTRICT,
+        None,
+    ),
+    (
+        "a filter changed",
+        [FILTER, "UPDATE intake_filter SET value = 'BTC'"],
+        RESTRICT,
+        None,
+    ),
+    (
+        "a filter set in force again",
+        [
+            FILTER,
+            "UPDATE intake_filter SET removed_at = now(), removed_by = 'x'",
+            "UPDATE intake_filter SET removed_at = NULL, removed_by = NULL",
+        ],
+        RESTRICT,
+        None,
+    ),
+    ("a filter twice", [FILTER, FILTER], UNIQUE, "intake_filter_once"),
+    ("a filter of another kind", [FILTER.replace("'coin'", "'x'")], CHECK, "intake_filter_kind_check"),
     ("a record added later", [RECORD.format(5, 0, "owed")], CHECK, "distribution_sum"),
     ("one of nothing added later", [RECORD.format(0, 0, "nothing")], CHECK, "distribution_sum"),
     ("one of nothing that is owed", [RECORD.format(0, 0, "owed")], CHECK, "distribution_record_nothing"),
@@ -475,6 +543,10 @@ def test_payouts_refuse(filled: FilledBooks, statements: list[str], sqlstate: st
     refused(filled, statements, sqlstate, constraint)
 
 
+MACHINE = "INSERT INTO machine (device_id, pool_id) VALUES ('m', 1)"
+MOVEMENT = """INSERT INTO cash_movement (kind, pool_id, client_id, amount_minor, reason, entry_id, actor)
+              VALUES ({0}, 1, {1}, {2}, 'x', (SELECT max(id) FROM journal_entry), 'x')"""
+
 PEOPLE: list[tuple[str, list[str], str, str | None]] = [
     (
         "two clients of one name",
@@ -503,6 +575,21 @@ PEOPLE: list[tuple[str, list[str], str, str | None]] = [
         ["UPDATE deposit SET state = 'void', voided_at = now() WHERE client_id = {a}"],
         CHECK,
         "deposit_check1",
+    ),
+    (
+        "a deposit's machine told afterwards",
+        [MACHINE, "UPDATE deposit SET device_id = 'm' WHERE client_id = {a}"],
+        RESTRICT,
+        None,
+    ),
+    ("a give-back to nobody", [MOVEMENT.format("'give-back'", "NULL", 5)], CHECK, "cash_movement_check"),
+    ("a refill by a client", [MOVEMENT.format("'refill'", "{a}", 5)], CHECK, "cash_movement_check"),
+    ("a movement of nothing", [MOVEMENT.format("'refill'", "NULL", 0)], CHECK, "cash_movement_amount_minor_check"),
+    (
+        "a movement without an entry of its own",
+        [MOVEMENT.format("'refill'", "NULL", 5)] * 2,
+        UNIQUE,
+        "cash_movement_entry_id_key",
     ),
     (
         "an LNbits wallet without its key",

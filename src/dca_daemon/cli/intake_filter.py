@@ -69,7 +69,7 @@ def list_filters(
 @app.command()
 def add(
     kind: Annotated[
-        Literal["coin", "machine", "pool"], typer.Argument(metavar="coin|machine|pool", help="What to look at.")
+        Literal["coin", "machine", "pool"], typer.Argument(metavar="KIND", help="coin, machine or pool.")
     ],
     value: Annotated[
         str, typer.Argument(metavar="WHICH", help="BTC or LN; a machine's name or device id; a pool's id or name.")

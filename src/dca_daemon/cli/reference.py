@@ -71,15 +71,18 @@ JSON_KEYS: dict[str, str] = {
     "client deactivate": "`client`",
     "client changes": "`changes` (as `audit`)",
     "deposit record": "`deposit`; with `--confirm` as `deposit confirm`",
-    "deposit confirm": "`deposit` (`id`, `client_id`, `client`, `pool_id`, `pool`, `device_id`, `amount`, `currency`, `state`, `note`, "
+    "deposit confirm": "`deposit` (`id`, `client_id`, `client`, `pool_id`, `pool`, `device_id`, `amount`, "
+    "`currency`, `state`, `note`, "
     "`recorded_at`, `confirmed_at`, `voided_at`, `void_reason`), `balance_before`, `balance_after`, `currency`",
     "deposit void": "as `deposit confirm`",
     "deposit list": "`deposits`",
     "deposit give-back": "as `cash refill`",
     "cash-out list": "`cash_outs` (`id`, `source`, `external_id`, `happened_at`, `device_id`, `machine_name`, "
     "`crypto_code`, `sats`, `fiat`, `currency`, `state`, `reason`, `reason_text`, `clients`, `client_sats`, "
-    "`settled_sats`, `settles_id`, `settled_by_id`). `sats` is a string where a bad row of the source holds no whole number",
-    "cash-out show": "`cash_out` (with `duplicates`, `entered_by`, `entry_reason`), `source_row`, `split` (null until "
+    "`settled_sats`, `settles_id`, `settled_by_id`). `sats` is a string where a bad row of the source holds no "
+    "whole number",
+    "cash-out show": "`cash_out` (with `duplicates`, `entered_by`, `entry_reason`), `source_row`, `split` "
+    "(null until "
     "distributed; `method`, `charge`, `currency`, "
     "`total_sats`, `principal_sats`, `commission_sats`, `clients_sats`, `uncovered_sats`, `house_sats`, `fiat`, "
     "`charge_fiat`, `clients_fiat`, `uncovered_fiat`, `house_fiat`, `fiat_per_btc`), `shares` (`client_id`, "
@@ -101,7 +104,8 @@ JSON_KEYS: dict[str, str] = {
     "payout hold": "`payout`",
     "payout release": "`payout`",
     "payout resolve": "`payout`",
-    "pool list": "`pools` (`id`, `name`, `currency`, `cash`, `clients_part`, `house_part`, `machines`: `device_id`, "
+    "pool list": "`pools` (`id`, `name`, `currency`, `cash`, `clients_part`, `house_part`, `machines`: "
+    "`device_id`, "
     "null for what nobody told the machine of, `name`, `here`: whether it is in the pool now, `deposits`, "
     "`refills`, `removals`, `dispensed`, `given_back`, `cash`)",
     "pool show": "`pool` (as of `pool list`)",
@@ -113,7 +117,8 @@ JSON_KEYS: dict[str, str] = {
     "`distributed`, `distributed_sats`, `not_distributed`",
     "machine accept": "as `machine move`; `machine` as `machine show`",
     "machine name": "as `machine show`",
-    "cash refill": "`kind`, `pool_id`, `pool`, `device_id`, `client_id`, `client`, `amount`, `currency`, `reason`, "
+    "cash refill": "`kind`, `pool_id`, `pool`, `device_id`, `client_id`, `client`, `amount`, `currency`, "
+    "`reason`, "
     "`cash_before`, `cash_after`, `house_before`, `house_after`, `balance_before`, `balance_after`: the client's",
     "cash remove": "as `cash refill`",
     "cash report": "as `pool list`",

@@ -131,6 +131,30 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
         """SELECT name || ' stands at ' || -balance FROM account
             WHERE purpose = 'client-fiat' AND balance > 0 LIMIT 20""",
     ),
+    (
+        "cash-adds-up",
+        "the cash of each pool is its deposits and refills, less what was dispensed, removed and given back",
+        """SELECT 'pool ' || p.id || ' holds ' || coalesce(a.balance, 0) || ', its notes come to '
+                  || coalesce(m.minor, 0)
+             FROM pool p LEFT JOIN account a ON a.pool_id = p.id AND a.purpose = 'cash'
+             LEFT JOIN (SELECT pool_id, sum(minor) AS minor FROM (
+                           SELECT pool_id, amount_minor AS minor FROM deposit WHERE state = 'confirmed'
+                            UNION ALL
+                           SELECT pool_id, CASE kind WHEN 'refill' THEN amount_minor ELSE -amount_minor END
+                             FROM cash_movement
+                            UNION ALL
+                           SELECT pool_id, -fiat_minor FROM distribution
+                            WHERE kind = 'cash-out' AND reversed_at IS NULL) moved
+                         GROUP BY pool_id) m ON m.pool_id = p.id
+            WHERE coalesce(a.balance, 0) <> coalesce(m.minor, 0) LIMIT 20""",
+    ),
+    (
+        "settled-by-hand",
+        "what was settled by hand is named by exactly one entry, and nothing of it was distributed",
+        """SELECT 'cash-out ' || c.id || ' is ' || c.state FROM cash_out c
+             LEFT JOIN cash_out s ON s.settles_id = c.id
+            WHERE (c.state = 'settled-by-hand') <> (s.id IS NOT NULL) LIMIT 20""",
+    ),
 )
 
 
