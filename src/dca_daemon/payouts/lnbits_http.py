@@ -14,6 +14,7 @@ import json
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import httpx
@@ -52,6 +53,8 @@ SOCKET_OPTIONS = (
 )
 _WRONG_PATH = "check lnbits.url: that path is none of LNbits'"  # the web framework's own words, not LNbits'
 
+_DECIMALS: dict[str, Any] = {"parse_float": Decimal, "parse_constant": Decimal}
+
 T = TypeVar("T")
 
 
@@ -72,7 +75,9 @@ class Reply:
         """LNbits' own sentence, short enough to be shown."""
         detail = self.body.get("detail") or self.body.get("error") if isinstance(self.body, dict) else self.body
         try:
-            return plain(detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False), 300)
+            return plain(
+                detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False, default=str), 300
+            )
         except RecursionError:  # what was just deep enough to be read can be too deep to be written
             return "…"
 
@@ -127,9 +132,11 @@ class LnbitsHttp:
         # A connection that LNbits is just closing makes a pay request's fate unknown, so each has its own.
         self._fresh_client = client(0)
 
-    async def get(self, path: str, *, key: str | None, params: Mapping[str, str] | None = None) -> Reply:
-        """Reads. Raises as this module's table says."""
-        return await self._send(self._client, "GET", path, key=key, params=params)
+    async def get(
+        self, path: str, *, key: str | None, params: Mapping[str, str] | None = None, decimals: bool = False
+    ) -> Reply:
+        """Reads; with `decimals` broken numbers come as exact `Decimal`s. Raises as this module's table says."""
+        return await self._send(self._client, "GET", path, key=key, params=params, decimals=decimals)
 
     async def post(self, path: str, body: Mapping[str, object], *, key: str, fresh: bool = False) -> Reply:
         """Sends once, never again by itself; `fresh` on a connection of its own. Raises as the table says."""
@@ -150,6 +157,7 @@ class LnbitsHttp:
         key: str | None,
         params: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
+        decimals: bool = False,
     ) -> Reply:
         await self._pacer.wait_turn(path)
         headers = {"X-Api-Key": key} if key else {}
@@ -164,7 +172,7 @@ class LnbitsHttp:
             raise WalletUnknownError(f"no answer of LNbits to {method} {path}: {_reason(error)}") from error
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise self._rate_limited(path, response)
-        return _complete_reply(method, path, response)
+        return _complete_reply(method, path, response, decimals)
 
     def _rate_limited(self, path: str, response: httpx.Response) -> WalletRateLimitedError:
         header = response.headers.get("Retry-After", "")
@@ -211,7 +219,7 @@ def _log_retry(state: tenacity.RetryCallState) -> None:
     log.info("lnbits.retry", attempt=state.attempt_number, error=str(error))
 
 
-def _complete_reply(method: str, path: str, response: httpx.Response) -> Reply:
+def _complete_reply(method: str, path: str, response: httpx.Response, decimals: bool) -> Reply:
     """Only a JSON answer that is no fault of a server or proxy is complete."""
     status = response.status_code
     if response.is_redirect or 300 <= status < 400:
@@ -220,8 +228,8 @@ def _complete_reply(method: str, path: str, response: httpx.Response) -> Reply:
             remedy="set the address it redirects to, or finish its first installation",
         )
     try:
-        body = response.json()
-    except (ValueError, RecursionError):
+        body = response.json(**(_DECIMALS if decimals else {}))
+    except (ValueError, ArithmeticError, RecursionError):  # the second: an exponent that no Decimal can have
         raise WalletUnknownError(
             f"the answer to {method} {path} ({status}) is not LNbits' own",
             remedy="check that lnbits.url is the address of LNbits itself",
