@@ -1,7 +1,7 @@
 """Named places between durable steps, at which a test can kill the process, raise, or pause. Free when unused.
 
-A durable step is one transaction of intake, baseline or payer, or one call of a wallet service. Each has a
-name; a point stands before and after its commit, or before and after the call. The program itself never
+A durable step is one transaction of intake, baseline, fixed runs or payer, or one call of a wallet service. Each
+has a name; a point stands before and after its commit, or before and after the call. The program itself never
 installs a handler: that is for tests (tests/faults, tests/simulation).
 """
 
@@ -16,6 +16,7 @@ CommitStep = Literal[
     "intake.book",
     "intake.book-alone",
     "intake.keep-refused",
+    "fixed.run",
     "payout.reserve",
     "payout.invoiced",
     "payout.submitting",

@@ -13,6 +13,7 @@ DcaError
 │   ├── WalletRefusedError       LNbits understood, and refused
 │   ├── WalletRateLimitedError   429; says how long to wait
 │   └── WalletReplyError         the reply contradicts what was asked (amount, hash, ids)
+├── NoRateError        nobody tells what a bitcoin costs, or not recently enough
 └── BooksError         the books would not balance: a bug or tampering, never input
 """
 
@@ -119,6 +120,12 @@ class InvoiceExpiredError(WalletReplyError):
     """The invoice that came back is over, or nearly: the receiver's clock, or ours, is wrong."""
 
     code = "invoice-expired"
+
+
+class NoRateError(DcaError):
+    """What a bitcoin costs is not known well enough to buy at; it is worth trying again."""
+
+    code = "no-rate"
 
 
 class BooksError(DcaError):

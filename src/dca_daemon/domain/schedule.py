@@ -36,6 +36,11 @@ class Slot:
     def __str__(self) -> str:
         return f"{self.local_date} {self.local_time}"
 
+    @property
+    def key(self) -> tuple[date, str]:
+        """What tells it from any other of its pool, whichever schedule it is of."""
+        return self.local_date, self.local_time
+
 
 @dataclass(frozen=True)
 class DailyTimes:

@@ -1,7 +1,7 @@
 """`dca-daemon run`: everything together, for years.
 
     http, watchdog ─────────────────────────────── from the start, also on standby
-    wait for the lock ─► leader, listener, scanner, intake, payer, reconciler ─► lock lost? wait for it again
+    wait for the lock ─► leader, listener, scanner, intake, payer, fixed, reconciler ─► lock lost? wait again
 
 What the daemon needs may be away for any time, in any order: each service waits for what it needs by itself.
 Only what waiting can't mend (settings, the schema, the encryption key) ends it, at once, with a clear line.
@@ -27,6 +27,7 @@ from dca_daemon.payouts.books import SqlPayoutBooks
 from dca_daemon.payouts.payer import Payer
 from dca_daemon.runtime import sdnotify, wiring
 from dca_daemon.runtime.booker import SILENT_SECONDS, Booker
+from dca_daemon.runtime.fixed_runner import FixedRunner
 from dca_daemon.runtime.health import HealthServer, health_app
 from dca_daemon.runtime.heartbeats import Heartbeats
 from dca_daemon.runtime.leader import LeaderLock
@@ -40,6 +41,7 @@ from dca_daemon.runtime.supervisor import Service, stop_on_signals, supervise
 from dca_daemon.runtime.tasks import follow, pause, until_stopped
 from dca_daemon.services import baseline, clients, pools
 from dca_daemon.services.intake import Intake
+from dca_daemon.services.rates import Rates
 from dca_daemon.services.reconcile import ReconcileConfig, Sides, reconcile
 from dca_daemon.services.reconciliation import runs
 from dca_daemon.services.reconciliation.findings import Reconciliation
@@ -54,7 +56,9 @@ _COMPARISON = ReconcileConfig(grace_seconds=90.0)  # a lost notification is made
 
 async def run_daemon(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT. Raises `DcaError` for what waiting can't mend."""
-    settings.require("database", "pool", "lamassu", "lnbits", "payouts", "security", "intake", "reconcile", "http")
+    settings.require(
+        "database", "pool", "lamassu", "lnbits", "payouts", "security", "intake", "reconcile", "fixed", "http"
+    )
     stop = asyncio.Event()
     stop_on_signals(stop)
     await Daemon(settings).run(stop)
@@ -68,6 +72,7 @@ class Daemon:
         self._db = wiring.open_database(settings)
         self._pacer = wiring.pacer(settings)
         self._wallet = wiring.wallet(settings, self._pacer)
+        self._price_feed = wiring.price_feed(settings, self._pacer)
         self._keys = wiring.key_ring(settings)
         source_config = wiring.source_config(settings)
         self._source = LamassuSource(source_config)
@@ -146,8 +151,8 @@ class Daemon:
         return HealthServer(app, http.host, http.port)
 
     async def _close(self) -> None:
-        for close in (self._lock.close, self._source.close, self._wallet.close, self._db.close):
-            await close()
+        for part in (self._lock, self._source, self._wallet, self._price_feed, self._db):
+            await part.close()
 
     async def _active(self, stop: asyncio.Event) -> None:
         """Takes the lock, works, and after a loss of the lock stands by again."""
@@ -192,6 +197,9 @@ class Daemon:
             "scanner": lambda: until_stopped(session, self._scan()),
             "intake": lambda: self._booker.run(session),
         }
+        rates = Rates(self._db, self._price_feed, wiring.rates_config(self._settings))
+        runner = FixedRunner(self._db, rates, self._payer.wake, retry_seconds=self._settings.fixed.retry_seconds)
+        services["fixed"] = lambda: until_stopped(session, runner.run())
         if self._settings.payouts.enabled:
             services["payer"] = lambda: self._pay(session)
         if self._settings.reconcile.times:

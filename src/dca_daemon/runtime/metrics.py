@@ -43,6 +43,9 @@ class Snapshot:
     leader: bool = False
     reconcile_differences: Mapping[str, int] | None = None  # kind → number, of the last comparison
     reconcile_age_seconds: float | None = None
+    fixed_waiting_runs: int | None = None
+    fixed_next_run_seconds: float | None = None
+    fixed_last_run_age_seconds: float | None = None
 
 
 SnapshotCallable = Callable[[], Snapshot]
@@ -130,6 +133,19 @@ class _SnapshotCollector(Collector):
             "dca_reconcile_age_seconds",
             "Time since the last comparison that could compare everything.",
             now.reconcile_age_seconds,
+        )
+        yield from _optional(
+            "dca_fixed_waiting_runs",
+            "Fixed runs whose time has come and that were not run yet.",
+            now.fixed_waiting_runs,
+        )
+        yield from _optional(
+            "dca_fixed_next_run_seconds", "Time until the next fixed run.", now.fixed_next_run_seconds
+        )
+        yield from _optional(
+            "dca_fixed_last_run_age_seconds",
+            "Time since a fixed run was last dealt with.",
+            now.fixed_last_run_age_seconds,
         )
         yield _by_label("dca_build_info", "Always 1; the label tells the version.", "version", {self._version: 1})
 

@@ -27,6 +27,7 @@ from dca_daemon.runtime.settings_model import (
     PoolSettings,
 )
 from dca_daemon.runtime.settings_model_daemon import (
+    FixedSettings,
     HttpSettings,
     IntakeSettings,
     LogSettings,
@@ -116,6 +117,10 @@ class Settings:
     @property
     def reconcile(self) -> ReconcileSettings:
         return self._get(ReconcileSettings)
+
+    @property
+    def fixed(self) -> FixedSettings:
+        return self._get(FixedSettings)
 
     @property
     def http(self) -> HttpSettings:

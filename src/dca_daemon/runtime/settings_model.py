@@ -27,6 +27,7 @@ from dca_daemon.runtime.settings_base import (
     secret_file,
 )
 from dca_daemon.runtime.settings_model_daemon import (
+    FixedSettings,
     HttpSettings,
     IntakeSettings,
     LogSettings,
@@ -220,6 +221,7 @@ SECTIONS: dict[str, type[Section]] = {
         SecuritySettings,
         IntakeSettings,
         ReconcileSettings,
+        FixedSettings,
         HttpSettings,
         LogSettings,
     )

@@ -143,6 +143,30 @@ class ReconcileSettings(Section):
         return None if self.since is None else datetime.fromisoformat(self.since)
 
 
+class FixedSettings(Section):
+    """What a bitcoin costs, for runs of Fixed Mode. When they are is in the database: `dca-daemon fixed set`."""
+
+    section_name: ClassVar[str] = "fixed"
+    lnbits_rate_max_age_seconds: Seconds = Field(
+        default=300, ge=10, le=3600, description="How old LNbits' own rate may be when it is booked."
+    )
+    ticker_max_age_seconds: Seconds = Field(
+        default=86_400,
+        ge=60,
+        le=604_800,
+        description="How old the latest cash-out's ticker may be, which is used where LNbits has no rate.",
+    )
+    max_deviation_percent: Seconds = Field(
+        default=15,
+        gt=0,
+        le=1000,
+        description="How far LNbits' rate may be from that ticker; further apart, nothing is bought.",
+    )
+    retry_seconds: Seconds = Field(
+        default=60, ge=1, le=3600, description="Time between tries while there is no rate."
+    )
+
+
 class HttpSettings(Section):
     """The daemon's own HTTP server: health, metrics, status."""
 

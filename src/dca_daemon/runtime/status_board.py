@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 
 from dca_daemon.domain.errors import DatabaseError
 from dca_daemon.lamassu.listener import Listener
@@ -18,6 +18,8 @@ from dca_daemon.runtime.metrics import Metrics, Snapshot
 from dca_daemon.runtime.service_queue import CashOutQueue
 from dca_daemon.runtime.settings import Settings
 from dca_daemon.runtime.version import program_version
+from dca_daemon.services import fixed_status
+from dca_daemon.services.fixed_status import FixedStatus
 from dca_daemon.services.reconciliation import runs
 from dca_daemon.services.reconciliation.findings import Kind
 from dca_daemon.services.reconciliation.runs import LastRun
@@ -51,6 +53,7 @@ class StatusBoard:
         self._books: BooksStatus | None = None
         self._books_error: str | None = None
         self._compared: LastRun | None = None
+        self._fixed: FixedStatus | None = None
         self._read_at = float("-inf")
         self.baseline_at: datetime | None = None
         self.metrics = Metrics(self._snapshot, version=VERSION)
@@ -59,15 +62,17 @@ class StatusBoard:
         if time.monotonic() - self._read_at > _FRESH_SECONDS:
             try:
                 self._compared = await runs.last(self._db)
+                self._fixed = await fixed_status.status(self._db, datetime.now(UTC))
                 self._books, self._books_error = await status(self._db), None
             except DatabaseError as error:
-                self._compared = None
+                self._compared, self._fixed = None, None
                 self._books, self._books_error = None, str(error)
             self._read_at = time.monotonic()
         return self._books
 
     def _snapshot(self) -> Snapshot:
-        books, compared = self._books, self._compared
+        books, compared, fixed = self._books, self._compared, self._fixed
+        now = datetime.now(UTC)
         return Snapshot(
             cash_outs=books.cash_outs if books else {},
             payouts=books.payouts if books else {},
@@ -80,6 +85,9 @@ class StatusBoard:
             leader=self._lock.is_leader,
             reconcile_differences={str(kind): compared.counts.get(kind, 0) for kind in Kind} if compared else None,
             reconcile_age_seconds=compared.complete_age_seconds if compared else None,
+            fixed_waiting_runs=fixed.waiting if fixed else None,
+            fixed_next_run_seconds=_seconds(now, fixed.next_due_at) if fixed else None,
+            fixed_last_run_age_seconds=_seconds(fixed.last_run_at, now) if fixed else None,
         )
 
     async def render_metrics(self) -> bytes:
@@ -149,7 +157,16 @@ class StatusBoard:
             "books": asdict(books) if books else None,
             "books_error": self._books_error,
             "reconcile": asdict(self._compared) if self._compared else None,
+            "fixed": _plain(self._fixed) if self._fixed else None,
         }
+
+
+def _plain(fixed: FixedStatus) -> dict[str, object]:
+    return {name: _iso(v) if isinstance(v, datetime) else v for name, v in asdict(fixed).items()}
+
+
+def _seconds(since: datetime | None, until: datetime | None) -> float | None:
+    return None if since is None or until is None else max(0.0, (until - since).total_seconds())
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -9,11 +9,13 @@ from dca_daemon.lamassu.scanner import ScanConfig
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
+from dca_daemon.payouts.lnbits_rates import LnbitsRates
 from dca_daemon.payouts.lnurl import LnurlConfig
 from dca_daemon.payouts.pacing import Pacer, SlowerPacer
 from dca_daemon.payouts.payer import PayerConfig
 from dca_daemon.runtime.settings import Settings
 from dca_daemon.services.intake import IntakeConfig
+from dca_daemon.services.rates import RatesConfig
 
 
 def open_database(settings: Settings, *, pool_size: int | None = None) -> Database:
@@ -44,6 +46,22 @@ def payment_book(settings: Settings, within: Pacer | None = None) -> LnbitsWalle
     """What LNbits has recorded, read one request after the other at a quarter of the pace: payments go first."""
     slow = SlowerPacer(max(1, settings.lnbits.requests_per_minute // 4), within or pacer(settings))
     return LnbitsWallet(replace(_lnbits_config(settings), max_connections=1), pacer=slow)
+
+
+def price_feed(settings: Settings, pace: Pacer | None = None) -> LnbitsRates:
+    """What LNbits says that a bitcoin costs."""
+    lnbits = settings.lnbits
+    return LnbitsRates(lnbits.url, pacer=pace or pacer(settings), read_timeout_seconds=lnbits.timeout_seconds)
+
+
+def rates_config(settings: Settings) -> RatesConfig:
+    """Which rates may be used."""
+    fixed = settings.fixed
+    return RatesConfig(
+        lnbits_max_age_seconds=fixed.lnbits_rate_max_age_seconds,
+        ticker_max_age_seconds=fixed.ticker_max_age_seconds,
+        max_deviation_percent=fixed.max_deviation_percent,
+    )
 
 
 def _lnbits_config(settings: Settings) -> LnbitsConfig:
