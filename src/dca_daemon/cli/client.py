@@ -32,6 +32,9 @@ def add(
     mode: Annotated[
         ModeName, typer.Option("--mode", help="flow: buys with each cash-out. fixed: a set amount a day.")
     ] = "flow",
+    per_day: Annotated[
+        str | None, typer.Option("--per-day", metavar="AMOUNT", help="In fixed mode: what it buys for a day.")
+    ] = None,
     key_file: KeyFile = None,
     key_stdin: KeyStdin = False,
     lightning_address: Address = None,
@@ -44,19 +47,26 @@ def add(
     taken from the command line, where others on this computer could read it.
     """
     from dca_daemon.runtime.wiring import key_ring
-    from dca_daemon.services import clients
+    from dca_daemon.services import clients, fixed_amounts
 
+    if per_day is not None and mode != "fixed":
+        raise usage_error("--per-day is for clients in fixed mode: add --mode fixed")
     settings = load()
     keys = key_ring(settings)
     destination = read_destination(key_file, key_stdin, lightning_address, lnurl)
 
     async def work(db: Database) -> tuple[ClientView, DestinationInfo]:
-        return await with_wallet(
+        if per_day is not None:
+            await fixed_amounts.check(db, per_day)
+        added = await with_wallet(
             settings,
             lambda wallet: clients.add(
                 db, wallet, keys, name=name, mode=clients.Mode(mode), destination=destination, actor=actor()
             ),
         )
+        if per_day is not None:
+            await fixed_amounts.change(db, str(added[0].client_id), per_day=per_day, actor=actor())
+        return added
 
     view, info = with_books(settings, work)
     if as_json:
@@ -64,8 +74,8 @@ def add(
         return
     say(f"Client {view.client_id} {view.name!r} is added, in {view.mode} mode, paid to {view.destination}.")
     say(_answered(info))
-    if view.mode is clients.Mode.FIXED:
-        say("Fixed runs are not part of this version yet: until then this client buys nothing.")
+    if view.mode is clients.Mode.FIXED and per_day is None:
+        say(f"It buys nothing yet: dca-daemon fixed client {view.client_id} --per-day AMOUNT")
     say(f"Next: dca-daemon deposit record {view.client_id} AMOUNT")
 
 

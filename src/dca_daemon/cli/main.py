@@ -22,6 +22,7 @@ from dca_daemon.cli import (
     context,
     db,
     deposit,
+    fixed,
     intake_filter,
     lamassu,
     ledger,
@@ -52,7 +53,7 @@ app = typer.Typer(
 run.register(app)
 reconcile.register(app)
 cash_out_decisions.register(cash_out.app)
-for group in (db, lamassu, client, deposit, cash_out, payout, pool, machine, cash, intake_filter, ledger):
+for group in (db, lamassu, client, deposit, cash_out, fixed, payout, pool, machine, cash, intake_filter, ledger):
     app.add_typer(group.app)
 recover.register(app)
 audit.register(app)

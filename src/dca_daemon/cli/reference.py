@@ -94,6 +94,22 @@ JSON_KEYS: dict[str, str] = {
     "cash-out process": "as `cash-out show`; with `--filtered`: `cash_outs` (their number), `sats`, `fiat` "
     "(`currency`, `fiat`), `distributed`, `refused` (`id`, `text`)",
     "cash-out review": "as `cash-out list`; of one, or decided, as `cash-out show`",
+    "fixed show": "`pool` (`id`, `name`, `currency`), `schedule` (as `fixed set`; null before the first), "
+    "`upcoming` (as `fixed preview`), `clients` (each as `fixed client`), `without_amount` (names of clients in "
+    "fixed mode)",
+    "fixed set": "`schedule` (`pool` (as `fixed show`), `active`, `zone`, `times`, `missed`, `max_per_day`, "
+    "`since`, `actor`), `upcoming` (as `fixed preview`)",
+    "fixed off": "`schedule` (as `fixed set`)",
+    "fixed client": "`amount` (`client_id`, `client`, `mode`, `status`, `pool` (as `fixed show`), `per_day`, "
+    "`own_max`: null where the pool's counts, `max_per_day`, `balance`)",
+    "fixed preview": "`preview` (`pool` (as `fixed show`), `slot` (`date`, `time`: local, `due_at`, `number` of "
+    "`count` that day), `rate` (`fiat_per_btc`, `source`: lnbits or ticker, `at`), `no_rate`: why there is none, "
+    "`purchases` (`client_id`, `client`, `amount`, `sats`: null without a rate, `balance`, `bought_that_day`), "
+    "`amount`, `sats`, `upcoming` (each as `slot`))",
+    "fixed run": "`run` (`id`, `pool`, `slot`, `rate` (as `fixed preview`), `state`: done or nothing, `amount`, "
+    "`sats`, `records` (`client_id`, `amount`, `sats`))",
+    "fixed history": "`runs` (`id`, `pool`, `rate` (as `fixed preview`), `date`, `time`, `zone`, `due_at`, `at`, "
+    "`state`: done, nothing or skipped, `reason`, `actor`, `clients`, `amount`, `sats`, `reversed_at`)",
     "payout list": "`payouts` (each as `payout show`)",
     "payout show": "`payout` (`id`, `client_id`, `client`, `destination`, `amount_sats`, "
     "`credit_sats`, `fee_msat`, `state`, `held_from`, `reason`, `memo`, `payment_hash`, `bolt11`, "
