@@ -280,6 +280,29 @@ def test_a_currency_that_lnbits_does_not_know(cli: Cli, feed: Feed, on_books: On
     assert table(on_books, "fixed_run") == []
 
 
+def test_doctor_looks_for_a_rate_where_there_is_a_schedule(
+    cli: Cli, feed: Feed, on_books: OnBooks, ana: int
+) -> None:
+    def found() -> dict[str, tuple[str, str]]:
+        findings = cli("doctor", "--json").json["findings"]
+        return {f["name"]: (f["level"], f["text"]) for f in findings if f["area"] == "fixed"}
+
+    assert found() == {}
+    cli(*SET).done()
+    name = table(on_books, "client")[0].name
+    looked = found()
+    assert {key: level for key, (level, _) in looked.items()} == {
+        "schedule": "ok",
+        "rate": "ok",
+        "amounts": "warn",
+    }
+    assert "800,000.00 GTQ, by lnbits" in looked["rate"][1] and name in looked["amounts"][1]
+    cli("fixed", "client", str(ana), "--per-day", "250").done()
+    feed.price = None
+    looked = found()
+    assert looked["rate"][0] == "fail" and "LNbits knows no rate" in looked["rate"][1] and "amounts" not in looked
+
+
 def test_with_a_real_lnbits_that_has_no_price(
     cli: Cli, lnbits: LnbitsAdmin, ready: None, books_db: TestDb, keys_text: str, tmp_path: Any
 ) -> None:

@@ -145,6 +145,8 @@ admin_key = "{source.adminkey}"
 requests_per_minute = 100000
 [security]
 encryption_keys = "{key}"
+[fixed]
+retry_seconds = 1
 [http]
 port = 8017
 [log]

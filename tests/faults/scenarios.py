@@ -102,12 +102,32 @@ async def age_no_more(site: Site, _: LnbitsProxy) -> None:
     await sql(site.db, _AGE.format("1 day"))
 
 
+# Two slots of yesterday that nobody ran, at minutes of their own each time.
+_MISSED = """
+INSERT INTO fixed_schedule (pool_id, zone, times, missed, default_max_minor, created_at, actor)
+SELECT 1, 'UTC', ARRAY['00:' || lpad(n::text, 2, '0'), '00:' || lpad((n + 1)::text, 2, '0')], 'catch-up', 200000,
+       now() - interval '2 days', 'test'
+  FROM (SELECT 10 + 2 * count(*) AS n FROM fixed_schedule) s"""
+_AMOUNT = """
+INSERT INTO fixed_amount (client_id, pool_id, daily_minor, actor)
+SELECT id, 1, 10000 * (1 + (SELECT count(*) FROM fixed_schedule)), 'test' FROM client WHERE name = 'Client 2'"""
+
+
+async def miss_fixed_runs(site: Site, _: LnbitsProxy) -> None:
+    """Client 2 has been in Fixed Mode since, and no daemon was there when it was to buy."""
+    site.stop()
+    await sql(site.db, "UPDATE client SET mode = 'fixed' WHERE name = 'Client 2'")
+    await sql(site.db, _AMOUNT)
+    await sql(site.db, _MISSED)
+
+
 _unseen = lying(lambda site: receipts(site, Fate.EMPTY))
 SCENARIOS: dict[str, Scenario] = {
     "baseline.set": Scenario(at_start=True),
     "intake.book": Scenario(),
     "intake.book-alone": Scenario(refusing_distributions(1), accept_again),
     "intake.keep-refused": Scenario(refusing_distributions(0), accept_again),
+    "fixed.run": Scenario(miss_fixed_runs, at_start=True),
     "payout.reserve": Scenario(),
     "payout.invoiced": Scenario(),
     "payout.submitting": Scenario(),

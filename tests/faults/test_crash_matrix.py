@@ -24,6 +24,7 @@ pytestmark = pytest.mark.timeout(600)
 CHAINS = {
     "baseline": ["baseline.set"],
     "intake": ["intake.book", "intake.book-alone", "intake.keep-refused"],
+    "fixed": ["fixed.run"],
     "to-pay": ["payout.reserve", "wallet.create-invoice", "payout.invoiced", "payout.submitting", "wallet.pay"],
     "paid": ["payout.unanswered", "wallet.sent", "wallet.received", "payout.settle"],
     "troubles": ["payout.unknown", "payout.postpone", "payout.hold", "payout.release", "wallet.balance"],

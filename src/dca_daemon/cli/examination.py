@@ -13,6 +13,7 @@ from dca_daemon.runtime.logging import configure_logging
 from dca_daemon.runtime.settings import Settings, load_settings
 from dca_daemon.runtime.settings_model import SECTIONS
 from dca_daemon.services.doctor import Finding, Level, Subject, examine
+from dca_daemon.services.rates import Rates, utc_now
 
 T = TypeVar("T")
 _AREA = "configuration"
@@ -49,6 +50,8 @@ def _wrong(name: str, text: str, remedy: str | None) -> Finding:
 async def _examine(settings: Settings) -> list[Finding]:
     wallet = _if_complete(lambda: wiring.wallet(settings))
     books = _if_complete(lambda: wiring.open_database(settings))
+    feed = _if_complete(lambda: wiring.price_feed(settings))
+    rates_config = _if_complete(lambda: wiring.rates_config(settings))
     pool = _if_complete(lambda: settings.pool)
     payouts = _if_complete(lambda: settings.payouts)
     subject = Subject(
@@ -59,14 +62,14 @@ async def _examine(settings: Settings) -> list[Finding]:
         lnbits=wallet,
         lnbits_url="" if wallet is None else settings.lnbits.url,
         reserve_sats=0 if payouts is None else payouts.wallet_reserve_sats,
+        rates=Rates(books, feed, rates_config, now=utc_now) if books and feed and rates_config else None,
     )
     try:
         return await examine(subject)
     finally:
-        if wallet is not None:
-            await wallet.close()
-        if books is not None:
-            await books.close()
+        for part in (wallet, feed, books):
+            if part is not None:
+                await part.close()
 
 
 def _if_complete(make: Callable[[], T]) -> T | None:

@@ -23,7 +23,8 @@ from dca_daemon.ledger import migrate
 from dca_daemon.ledger.db import Database, first_line, is_pooled, one, rows
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.lnbits import LnbitsProbe, LnbitsWallet
-from dca_daemon.services import baseline, status
+from dca_daemon.services import baseline, fixed_doctor, status
+from dca_daemon.services.rates import Rates
 
 CHECK_SECONDS = 30.0
 _OLDEST_POSTGRESQL = 140000
@@ -61,6 +62,7 @@ class Subject:
     lnbits: LnbitsWallet | None = None
     lnbits_url: str = ""
     reserve_sats: int = 0
+    rates: Rates | None = None
 
 
 Check = Callable[[Subject], Awaitable[list[Finding]]]
@@ -273,6 +275,17 @@ async def _balance(subject: Subject, probe: LnbitsProbe) -> list[Finding]:
     return [Finding("lnbits", "balance", Level.OK, text)]
 
 
+async def check_fixed(subject: Subject) -> list[Finding]:
+    """Where Fixed Mode has a schedule: a bitcoin's price can be had, and each of its clients has an amount."""
+    if subject.rates is None or not await _books_fit(subject):
+        return []
+    assert subject.books is not None
+    return [
+        _finding("fixed", found.name, found.good, found.text, found.remedy, or_else=Level(found.or_else))
+        for found in await fixed_doctor.look(subject.books, subject.rates)
+    ]
+
+
 async def _books_fit(subject: Subject) -> bool:
     """Whether our tables can be read at all; where not, `check_books` says so."""
     try:
@@ -292,4 +305,5 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("lamassu", check_lamassu),
     ("baseline", check_baseline),
     ("lnbits", check_lnbits),
+    ("fixed", check_fixed),
 )

@@ -102,4 +102,4 @@ _TICKERS = """
 
 
 def _span(seconds: float) -> str:
-    return f"{seconds / 3600:g} hours" if seconds >= 3600 else f"{seconds:g} seconds"
+    return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds:g} s"

@@ -1,0 +1,58 @@
+"""What `doctor` looks at in Fixed Mode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dca_daemon.domain.errors import InputError, NoRateError
+from dca_daemon.ledger.db import Database
+from dca_daemon.services import fixed_amounts, fixed_schedules
+from dca_daemon.services.fixed_schedules import Schedule
+from dca_daemon.services.rates import Rates, utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One thing that was looked at; `or_else`: how bad it is where it is not good."""
+
+    name: str
+    good: bool
+    text: str
+    remedy: str
+    or_else: str = "fail"
+
+
+async def look(db: Database, rates: Rates) -> list[Look]:
+    """Of each pool whose schedule is active."""
+    async with db.transaction() as conn:
+        schedules = [s for s in await fixed_schedules.in_force(conn) if s.until is None and s.active]
+    found: list[Look] = []
+    for schedule in schedules:
+        found += [_schedule(schedule), await _rate(schedule, rates), *await _amounts(db, schedule)]
+    return found
+
+
+def _schedule(schedule: Schedule) -> Look:
+    where = f"pool {schedule.pool.name!r}: {', '.join(schedule.times.times)} in {schedule.times.zone}"
+    try:
+        (following,) = schedule.times.next_after(utc_now())
+    except InputError as error:
+        return Look("schedule", False, f"{where}: {error.message}", "install the system's time zones (tzdata)")
+    return Look("schedule", True, f"{where}, next {following.due_at:%Y-%m-%d %H:%M} UTC", "")
+
+
+async def _rate(schedule: Schedule, rates: Rates) -> Look:
+    currency = schedule.pool.currency
+    try:
+        rate = await rates.current(currency)
+    except NoRateError as error:
+        return Look("rate", False, error.message, error.remedy or "see docs/fixed-mode.md")
+    return Look("rate", True, f"a bitcoin costs {rate.fiat_per_btc:,.2f} {currency}, by {rate.source}", "")
+
+
+async def _amounts(db: Database, schedule: Schedule) -> list[Look]:
+    without = await fixed_amounts.without_amount(db, str(schedule.pool.pool_id))
+    if not without:
+        return []
+    text = f"without an amount a day, and so buying nothing: {', '.join(without)}"
+    return [Look("amounts", False, text, "dca-daemon fixed client CLIENT --per-day AMOUNT", "warn")]
