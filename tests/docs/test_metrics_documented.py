@@ -32,6 +32,9 @@ def exported() -> dict[str, tuple[str, str]]:
         leader=True,
         reconcile_differences={"payment-missing": 1},
         reconcile_age_seconds=1,
+        fixed_waiting_runs=0,
+        fixed_next_run_seconds=1,
+        fixed_last_run_age_seconds=1,
     )
     metrics = Metrics(lambda: snapshot, version="1")
     metrics.count_event("an.event", "info")

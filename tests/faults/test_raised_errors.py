@@ -17,7 +17,7 @@ import structlog
 from dca_daemon import fault_points
 from dca_daemon.domain.errors import DatabaseError
 from dca_daemon.payouts import payer, payout_steps
-from dca_daemon.runtime import booker, daemon
+from dca_daemon.runtime import booker, daemon, fixed_runner
 from dca_daemon.runtime.settings import load_settings
 from tests.e2e.conftest import eventually
 from tests.faults.backends import SOAK
@@ -82,6 +82,7 @@ async def raising(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Raising]:
         (payer, "OUTAGE_INTERVAL_MAX_SECONDS"),
         (payout_steps, "OUTAGE_INTERVAL_MAX_SECONDS"),
         (booker, "_RETRY_SECONDS"),
+        (fixed_runner, "LOOK_SECONDS"),
         (daemon, "_STANDBY_FIRST_SECONDS"),
     ):
         monkeypatch.setattr(module, name, 0.1)

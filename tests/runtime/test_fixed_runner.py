@@ -349,12 +349,15 @@ async def test_errors_around_the_commit_run_it_once(bench: Bench) -> None:
     assert [minor for _, _, minor in await bench.bought()] == [12_500, 12_500]
 
 
-async def test_two_daemons_and_a_person_at_the_same_time_run_it_once(bench: Bench, books_db: TestDb) -> None:
+async def test_several_daemons_at_the_same_time_run_it_once(
+    bench: Bench, books_db: TestDb, logged: Logged
+) -> None:
     await bench.buyer("250")
     others = [Bench(Database(books_db.sqlalchemy_url), "2026-11-02T12:00") for _ in range(3)]
     await asyncio.gather(*(one.look("2026-11-02T14:00") for one in (bench, *others)))
     assert await bench.runs() == [("11-02 08:00", "done")]
     assert len(await bench.bought()) == 1
+    assert [line for line in logged() if line["event"] == "fixed.failed"] == [], "no collision, but a quiet second"
     for other in others:
         await other.db.close()
 
