@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from dca_daemon.demo import atm_scenarios
 from dca_daemon.domain.cash_out import CashOutState, Verdict
-from dca_daemon.services import baseline, cash_outs
+from dca_daemon.services import baseline, cash_outs, clients, fixed_amounts, fixed_schedules
 from tests.e2e.conftest import Installation, eventually, get, terminate_backends
 from tests.services.builders import value
 
@@ -170,6 +171,32 @@ async def test_status_ready_and_metrics_tell_how_it_stands(installation: Install
     metrics = get(f"{installation.url()}/metrics").text
     assert 'dca_payouts{state="settled"} 2.0' in metrics
     assert 'dca_log_events_total{event="cash-out.distributed",level="info"} 1.0' in metrics
+
+
+async def test_fixed_runs_that_were_missed_are_made_and_paid_once_there_is_a_rate(
+    installation: Installation,
+) -> None:
+    db, now = installation.db, datetime.now(UTC)
+    await clients.set_mode(db, "Beto", clients.Mode.FIXED, actor="test")
+    await fixed_amounts.change(db, "Beto", per_day="250", actor="test")
+    await fixed_schedules.change(db, zone="UTC", times=["00:00"], actor="test", at=now - timedelta(days=2))
+    installation.start()
+    await installation.has_logged("fixed.no-rate")  # LNbits says 0
+    status = get(f"{installation.url()}/status").json()["fixed"]
+    assert (status["waiting"], status["last_state"]) == (2, None)
+    await installation.has_logged("baseline.set")
+    atm_scenarios.run(installation.atm, "lightning")
+    await installation.has_logged("fixed.run", 2)
+    await installation.all_settled()
+    await installation.assert_agrees()
+    assert {line["rate_source"] for line in installation.logged("fixed.run")} == {"ticker"}
+    bought = "SELECT sum(fiat_minor) FROM distribution_record WHERE type = 'fixed' AND state = 'settled'"
+    assert await value(db, bought) == 50_000
+    await eventually(lambda: get(f"{installation.url()}/status").json()["fixed"]["waiting"] == 0)
+    status = get(f"{installation.url()}/status").json()["fixed"]
+    assert status["last_state"] == "done" and datetime.fromisoformat(status["next_due_at"]) > now
+    metrics = get(f"{installation.url()}/metrics").text
+    assert "dca_fixed_waiting_runs 0.0" in metrics and "dca_fixed_next_run_seconds" in metrics
 
 
 async def test_a_moved_baseline_releases_what_was_left_out(installation: Installation) -> None:

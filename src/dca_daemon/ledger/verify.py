@@ -69,6 +69,13 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
             WHERE (c.state = 'distributed') <> (d.id IS NOT NULL) LIMIT 20""",
     ),
     (
+        "fixed-runs-once",
+        "every fixed run that bought something has its distribution, and no other has one",
+        """SELECT 'fixed run ' || u.id || ' is ' || u.state || ' and has ' || count(d.id) || ' distributions'
+             FROM fixed_run u LEFT JOIN distribution d ON d.fixed_run_id = u.id
+            GROUP BY u.id HAVING (u.state = 'done') <> (count(d.id) > 0) LIMIT 20""",
+    ),
+    (
         "owed-is-payable",
         "what each client is owed by its records is what the books owe it",
         """SELECT 'client ' || c.id || ' is owed ' || coalesce(r.sats, 0) || ' sats by its records, '

@@ -59,7 +59,7 @@ class FixedRunner:
         """Runs until it is cancelled."""
         while True:
             next_due_at = await self.look()
-            seconds = LOOK_SECONDS
+            seconds = min(LOOK_SECONDS, self._retry_seconds)
             if next_due_at is not None:
                 seconds = min(seconds, (next_due_at - self._now()).total_seconds())
             await asyncio.sleep(max(seconds, SOONEST_SECONDS))
