@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from dca_daemon.cli.context import load, with_books
-from dca_daemon.cli.output import AsJson, Limit, iso, print_json, print_table, say, unit_json, unit_text, when
+from dca_daemon.cli.files import STDOUT, output_to
+from dca_daemon.cli.output import (
+    AsJson,
+    Limit,
+    iso,
+    note,
+    print_json,
+    print_table,
+    say,
+    unit_json,
+    unit_text,
+    when,
+)
+from dca_daemon.cli.spans import Since, Until, Zone, read_span, read_zone
 from dca_daemon.domain.errors import BooksError
 
 if TYPE_CHECKING:
@@ -128,3 +142,34 @@ def verify(as_json: AsJson = False) -> None:
             f"the books do not hold: {', '.join(check.name for check in wrong)}",
             remedy="stop the daemon, keep the database as it is, and find out what changed it",
         )
+
+
+@app.command()
+def export(
+    form: Annotated[
+        Literal["json", "csv", "beancount", "hledger"],
+        typer.Option("--format", help="json, csv: for scripts. beancount, hledger: for these programs."),
+    ],
+    since: Since = None,
+    until: Until = None,
+    zone: Zone = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of to stdout.")
+    ] = None,
+) -> None:
+    """Write the journal for an accountant's program, or for scripts.
+
+    By when things happened. A part carries the balances from before it, so that it is complete by itself; a
+    Beancount or hledger file ends with assertions of every account's balance, which these programs check.
+    """
+    from dca_daemon.ledger.export.export import ExportFormat
+    from dca_daemon.ledger.export.export import export as export_journal
+    from dca_daemon.ledger.export.journal import Span
+
+    days_of = read_zone(zone)
+    span = Span(*read_span(since, until, days_of), days_of)
+    settings = load()
+    with output_to(output) as write:
+        count = with_books(settings, lambda db: export_journal(db, span, ExportFormat(form), write))
+    if output is not None and output != STDOUT:
+        note(f"{count} entries are in {output}.")

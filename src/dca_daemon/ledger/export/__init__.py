@@ -1,0 +1,1 @@
+"""The journal for other programs: JSON, CSV, Beancount, hledger."""
