@@ -32,6 +32,7 @@ from dca_daemon.cli import (
     reconcile,
     recover,
     run,
+    treasury,
 )
 from dca_daemon.domain.errors import DcaError
 
@@ -53,7 +54,21 @@ app = typer.Typer(
 run.register(app)
 reconcile.register(app)
 cash_out_decisions.register(cash_out.app)
-for group in (db, lamassu, client, deposit, cash_out, fixed, payout, pool, machine, cash, intake_filter, ledger):
+for group in (
+    db,
+    lamassu,
+    client,
+    deposit,
+    cash_out,
+    fixed,
+    payout,
+    pool,
+    machine,
+    cash,
+    intake_filter,
+    treasury,
+    ledger,
+):
     app.add_typer(group.app)
 recover.register(app)
 audit.register(app)

@@ -149,6 +149,12 @@ JSON_KEYS: dict[str, str] = {
     "`client_id`: whom it counts for, null for a stray, `amount_sats`, `paid_at`, `status`, `fate`: reinstated, "
     "adopted, held or stray, `text`)",
     "ledger verify": "`holds`, `checks` (`name`, `text`, `holds`, `findings`)",
+    "treasury show": "`received_msat`, `paid_clients_msat`, `paid_receivers_msat`, `fees_msat`, `losses_msat`, "
+    "`kept_msat`, `owed_sats`, `gathered_sats`, `in_flight_sats`, `credits_sats`, `to_pay_sats`, `moved_msat`, "
+    "`source_balance_msat` (null with `source_trouble` where LNbits was not asked or did not answer), "
+    "`source_trouble`, `reserve_sats`, `to_move_sats`, `zone`, `days` (`day`, `received_msat`, `paid_msat`, "
+    "`fees_msat`, `losses_msat`, `kept_msat`, `owed_more_msat`, `moved_msat`)",
+    "treasury move": "`move` (`id`, `sats`, `fee_sats`, `reason`, `at`, `actor`)",
 }
 
 
