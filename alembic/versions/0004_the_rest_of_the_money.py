@@ -155,6 +155,7 @@ ALTER TABLE distribution DROP CONSTRAINT distribution_cash_out_id_key;
 CREATE UNIQUE INDEX distribution_cash_out_once ON distribution (cash_out_id) WHERE reversed_at IS NULL;
 CREATE UNIQUE INDEX distribution_fixed_run_once ON distribution (fixed_run_id) WHERE reversed_at IS NULL;
 CREATE INDEX distribution_cash_out ON distribution (cash_out_id);
+CREATE INDEX distribution_happened ON distribution (happened_at);
 
 ALTER TABLE distribution_record DROP CONSTRAINT distribution_record_state_check;
 ALTER TABLE distribution_record ADD CONSTRAINT distribution_record_state_check
@@ -165,6 +166,9 @@ ALTER TABLE distribution_record ADD CONSTRAINT distribution_record_nothing
     CHECK (state = 'reversed' OR (sats = 0) = (state = 'nothing'));
 ALTER TABLE distribution_record ADD CONSTRAINT distribution_record_commission
     CHECK (type <> 'commission' OR fiat_minor = 0);
+-- Reports by period read the commission of their distributions, and not the shares of a thousand clients.
+CREATE INDEX distribution_record_commission ON distribution_record (distribution_id, client_id)
+    INCLUDE (sats) WHERE type = 'commission';
 CREATE INDEX distribution_record_gathered ON distribution_record (client_id, id) WHERE state = 'gathered';
 
 -- Every sat is somewhere: shares and uncovered make the principal, commission records the shared commission.

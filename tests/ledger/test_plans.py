@@ -14,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dca_daemon.domain.payout import PayoutState
 from dca_daemon.ledger import journal
 from dca_daemon.ledger.accounts import coins_received, house_sats
-from dca_daemon.ledger.db import Database, execute
+from dca_daemon.ledger.db import Database, execute, rows
 from dca_daemon.payouts import agenda, store
 from dca_daemon.services import mirror
 from dca_daemon.services.booking import flow_balances
 from dca_daemon.services.reconciliation import books as reconciled
 from dca_daemon.services.reconciliation.findings import Findings
+from dca_daemon.services.reports import clients as reports
+from dca_daemon.services.reports.clients_sql import RECORDS
 from tests.ledger.filled import fill, made_up_invoice
 from tests.ledger.test_journal import entry
 from tests.services.builders import client, success, value
@@ -129,7 +131,7 @@ async def full(books: Database) -> Database:
 
 
 async def test_the_main_job_reads_by_index(full: Database) -> None:
-    rows = [success() for _ in range(20)]
+    source_rows = [success() for _ in range(20)]
     open_payout = str(await value(full, "SELECT id FROM payout WHERE state = 'invoiced'"))
     owed = int(await value(full, "SELECT client_id FROM distribution_record WHERE state = 'owed' LIMIT 1"))
 
@@ -158,9 +160,10 @@ async def test_the_main_job_reads_by_index(full: Database) -> None:
         "what the payer looks for": payers_look,
         "a payout that settles": a_payouts_life,
         "a payout that fails": a_payouts_failure,
-        "what the books have of rows": lambda conn: mirror.known(conn, rows),
+        "what the books have of rows": lambda conn: mirror.known(conn, source_rows),
         "balances of a pool": lambda conn: flow_balances(conn, 1),
         "a comparison's pages": a_comparisons_pages,
+        "a client's report": lambda conn: a_clients_report(conn, owed),
         "a posting": lambda conn: journal.post(conn, [entry("k", (coins_received(), 5), (house_sats(), -5))]),
     }
     for work in works.values():
@@ -196,3 +199,12 @@ async def a_comparisons_pages(conn: AsyncConnection) -> None:
     await reconciled.known_payouts(db, old, ["old-1", "old-2"])
     await reconciled.states_of(db, ["old-1", "old-2"])
     await reconciled.note_unfinished(db, Findings())
+
+
+async def a_clients_report(conn: AsyncConnection, client_id: int) -> None:
+    """Its own rows only, among those of fifty thousand others."""
+    few = await rows(conn, "SELECT 1000 + 7 AS id")  # one of the old clients, without a record
+    for one_of_them in (few[0].id, client_id):
+        await reports.sats_of(conn, one_of_them)
+    await rows(conn, RECORDS, client=few[0].id, since=None, until=None, limit=50)
+    await reports.reports_of(conn, few[0].id, None, datetime(2100, 1, 1, tzinfo=UTC))

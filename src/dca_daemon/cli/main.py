@@ -31,6 +31,7 @@ from dca_daemon.cli import (
     pool,
     reconcile,
     recover,
+    report,
     run,
     treasury,
 )
@@ -67,6 +68,7 @@ for group in (
     cash,
     intake_filter,
     treasury,
+    report,
     ledger,
 ):
     app.add_typer(group.app)

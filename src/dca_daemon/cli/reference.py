@@ -154,6 +154,21 @@ JSON_KEYS: dict[str, str] = {
     "`source_balance_msat` (null with `source_trouble` where LNbits was not asked or did not answer), "
     "`source_trouble`, `reserve_sats`, `to_move_sats`, `zone`, `days` (`day`, `received_msat`, `paid_msat`, "
     "`fees_msat`, `losses_msat`, `kept_msat`, `owed_more_msat`, `moved_msat`)",
+    "report client": "`reports` (as `report clients`), `sats` (of all time: `owed_sats`, `in_payout_sats`, "
+    "`settled_sats`, `commission_gathered_sats`, `commission_owed_sats`, `commission_in_payout_sats`, "
+    "`commission_settled_sats`, `credit_sats`), `records` (`record_id`, `happened_at`, `booked_at`, `type`, "
+    "`kind`, `cash_out_id`, `sats`, `fiat`, `currency`, `fiat_per_btc`, `state`, `reversed_at`, `payout_id`)",
+    "report clients": "`reports` (`client_id`, `client`, `mode`, `status`, `currency`, `before`, `deposited`, "
+    "`given_back`, `adjusted`, `converted`, `left`, `pending`, `bought_sats`, `adjusted_sats`, "
+    "`purchases`, `average_fiat_per_btc`, `largest` and `last` (`record_id`, `happened_at`, `sats`, `fiat`, "
+    "`fiat_per_btc`), `reversed_records`, `reversed_sats`, `opening_deposited`, "
+    "`opening_converted`, `opening_sats`)",
+    "report period": "`by`, `zone`, `currencies` (`period`: its first day, `currency`, `cash_outs`, `fiat`, "
+    "`sats`, `principal_sats`, `commission_sats`, `commission_shared_sats`, `commission_house_sats`, `clients_fiat`, "
+    "`clients_sats`, `uncovered_fiat`, `uncovered_sats`, `fixed_purchases`, `fixed_fiat`, `fixed_sats`, "
+    "`house_fiat`, `reversed`, `reversed_sats`), `commission` (`period`, `client_id`, `receiver`, `sats`), "
+    "`payouts` (`period`, `payouts`, `paid_sats`, `fees_msat`, `losses_msat`, `house_gross_sats`, "
+    "`house_net_msat`)",
     "treasury move": "`move` (`id`, `sats`, `fee_sats`, `reason`, `at`, `actor`)",
 }
 

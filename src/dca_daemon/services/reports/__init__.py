@@ -1,0 +1,1 @@
+"""What clients, operators and accountants want to know: read only, currency by currency."""
