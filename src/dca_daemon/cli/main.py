@@ -23,6 +23,7 @@ from dca_daemon.cli import (
     db,
     deposit,
     fixed,
+    importing,
     intake_filter,
     lamassu,
     ledger,
@@ -70,6 +71,7 @@ for group in (
     treasury,
     report,
     ledger,
+    importing,
 ):
     app.add_typer(group.app)
 recover.register(app)

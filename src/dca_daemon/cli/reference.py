@@ -164,11 +164,16 @@ JSON_KEYS: dict[str, str] = {
     "`fiat_per_btc`), `reversed_records`, `reversed_sats`, `opening_deposited`, "
     "`opening_converted`, `opening_sats`)",
     "report period": "`by`, `zone`, `currencies` (`period`: its first day, `currency`, `cash_outs`, `fiat`, "
-    "`sats`, `principal_sats`, `commission_sats`, `commission_shared_sats`, `commission_house_sats`, `clients_fiat`, "
-    "`clients_sats`, `uncovered_fiat`, `uncovered_sats`, `fixed_purchases`, `fixed_fiat`, `fixed_sats`, "
-    "`house_fiat`, `reversed`, `reversed_sats`), `commission` (`period`, `client_id`, `receiver`, `sats`), "
+    "`sats`, `principal_sats`, `commission_sats`, `commission_shared_sats`, `commission_house_sats`, "
+    "`clients_fiat`, `clients_sats`, `uncovered_fiat`, `uncovered_sats`, `fixed_purchases`, `fixed_fiat`, "
+    "`fixed_sats`, `house_fiat`, `reversed`, `reversed_sats`), `commission` (`period`, `client_id`, `receiver`, "
+    "`sats`), "
     "`payouts` (`period`, `payouts`, `paid_sats`, `fees_msat`, `losses_msat`, `house_gross_sats`, "
     "`house_net_msat`)",
+    "import satmachine": "`applied`, `currency`, `clients` (`external_id`, `client`, `mode`, `status`, `daily`, "
+    "`deposited`, `converted`, `left`, `pending`, `received_sats`, `average_fiat_per_btc`, `destination`; once "
+    "applied with `client_id`, as the books then have them), `sums` (`clients`, `deposited`, `converted`, `left`, "
+    "`pending`, `received_sats`), `problems`, `notes`; once applied: `import_id`",
     "treasury move": "`move` (`id`, `sats`, `fee_sats`, `reason`, `at`, `actor`)",
 }
 

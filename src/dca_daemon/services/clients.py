@@ -87,13 +87,13 @@ async def add(
     actor: str,
 ) -> tuple[ClientView, DestinationInfo]:
     """Adds a client after its destination has answered. Raises `InputError` or a `WalletError`."""
-    name = _checked_name(name)
+    name = checked_name(name)
     async with db.transaction() as conn:
         await _refuse_name_taken(conn, name)
     info = await wallet.check_destination(destination)
 
     async def work(conn: AsyncConnection) -> int:
-        destination_id = await _save_destination(conn, keys, destination, info)
+        destination_id = await save_destination(conn, keys, destination, info)
         client_id: int = await scalar(
             conn,
             """INSERT INTO client (name, mode, destination_id) VALUES (:name, :mode, :destination)
@@ -122,7 +122,8 @@ async def add(
     return await show(db, str(client_id)), info
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """The name as it is kept. Raises `InputError` for one that a client can't have."""
     name = " ".join(name.split())
     if not name or len(name) > NAME_MAX_CHARS or not name.isprintable():
         raise InputError(f"a client's name has 1 to {NAME_MAX_CHARS} printable characters")
@@ -140,9 +141,10 @@ async def _refuse_name_taken(conn: AsyncConnection, name: str) -> None:
         raise _name_taken(name)
 
 
-async def _save_destination(
+async def save_destination(
     conn: AsyncConnection, keys: KeyRing, destination: Destination, info: DestinationInfo
 ) -> int:
+    """Keeps where somebody is paid, the invoice key encrypted; the destination's id."""
     key = destination.invoice_key
     destination_id: int = await scalar(
         conn,
@@ -186,7 +188,7 @@ async def set_status(
 
 async def rename(db: Database, reference: str, name: str, *, actor: str, reason: str | None = None) -> ClientView:
     """Gives a client another name."""
-    name = _checked_name(name)
+    name = checked_name(name)
     try:
         return await _set(db, reference, "name", name, actor=actor, action="client.rename", reason=reason)
     except IntegrityError as error:
@@ -266,7 +268,7 @@ async def set_destination(
                 WHERE c.id = :id FOR UPDATE OF c""",
             id=client_id,
         )
-        destination_id = await _save_destination(conn, keys, destination, info)
+        destination_id = await save_destination(conn, keys, destination, info)
         await execute(conn, "UPDATE client SET destination_id = :d WHERE id = :id", d=destination_id, id=client_id)
         await audit(
             conn,

@@ -1,0 +1,1 @@
+"""Clients and balances that come from another program."""

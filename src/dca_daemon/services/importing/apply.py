@@ -1,0 +1,312 @@
+"""Puts imported clients into the books: all of them in one transaction, once, or none. Nothing is paid by it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dca_daemon.domain.errors import BooksError, ConflictError, InputError, WalletError
+from dca_daemon.ledger import journal
+from dca_daemon.ledger.db import Database, constraint, execute, lock_pool, one, rows, scalar
+from dca_daemon.ledger.postings.deposit_confirmed import deposit_confirmed
+from dca_daemon.payouts.cipher import KeyRing
+from dca_daemon.payouts.wallet import Destination, DestinationInfo, DestinationKind
+from dca_daemon.payouts.wallet import Wallet as PayingWallet
+from dca_daemon.services.audit import audit
+from dca_daemon.services.clients import describe, save_destination
+from dca_daemon.services.importing.satmachine import SOURCE, Plan, Theirs
+from dca_daemon.services.importing.tables import Wallet
+from dca_daemon.services.pools import Pool, pool
+
+log = structlog.get_logger()
+
+NOTE = "opening balance"
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Where an imported client is paid, and what that answered."""
+
+    destination: Destination
+    info: DestinationInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """One client as it is in our books now; amounts in minor units."""
+
+    external_id: str
+    client_id: int
+    client: str
+    deposited_minor: int
+    converted_minor: int
+    left_minor: int  # its fiat balance
+    pending_minor: int
+    received_sats: int
+
+
+async def choose_pool(db: Database, reference: str | None, default_id: int) -> Pool:
+    """The pool that they go into, by id or name; the default one. Raises `InputError` or `ConfigError`."""
+    async with db.transaction() as conn:
+        if reference is None:
+            return await pool(conn, default_id)
+        found = await one(
+            conn,
+            "SELECT id, name, currency FROM pool WHERE CAST(id AS text) = :x OR lower(name) = lower(:x)",
+            x=reference.strip(),
+        )
+    if found is None:
+        raise InputError(f"there is no pool {reference!r}")
+    return Pool(found.id, found.name, found.currency)
+
+
+async def conflicts(db: Database, plan: Plan) -> list[str]:
+    """What in our own books stands against it: imported already, or a name that is taken."""
+    async with db.transaction() as conn:
+        return await _conflicts(conn, plan.clients)
+
+
+async def _conflicts(conn: AsyncConnection, theirs: Sequence[Theirs]) -> list[str]:
+    imported = await rows(
+        conn,
+        """SELECT external_id, import_id FROM client_opening
+            WHERE source = :source AND external_id = ANY(:ids) ORDER BY external_id""",
+        source=SOURCE,
+        ids=[client.external_id for client in theirs],
+    )
+    taken = await rows(
+        conn,
+        "SELECT name FROM client WHERE lower(name) = ANY(SELECT lower(n) FROM unnest(CAST(:names AS text[])) n)",
+        names=[client.name for client in theirs],
+    )
+    if imported:
+        return [f"client {r.external_id!r}: it was imported already, by import {r.import_id}" for r in imported]
+    return [f"there is a client named {r.name!r} in our books already" for r in taken]
+
+
+def receivers(
+    plan: Plan, wallets: Mapping[str, Wallet], given: Mapping[str, str]
+) -> tuple[dict[str, Receiver], list[str]]:
+    """Where each is paid, by its id there, and who has none. What the operator gave goes before the wallets."""
+    found: dict[str, Receiver] = {}
+    problems = []
+    for client in plan.clients:
+        names = (client.external_id, client.name, client.wallet_id or "")
+        where = next((given[name] for name in names if name in given), None)
+        wallet = wallets.get(client.wallet_id or "")
+        if where is not None and "@" in where:
+            address = Destination(DestinationKind.LIGHTNING_ADDRESS, address=where.lower())
+            found[client.external_id] = Receiver(address, DestinationInfo(where.lower()))
+        elif where is not None or wallet is not None:
+            key = where if where is not None else wallet.invoice_key if wallet is not None else ""
+            name = (wallet.name if wallet is not None else None) or "not checked"
+            destination = Destination(DestinationKind.LNBITS, wallet_id=client.wallet_id, invoice_key=key)
+            found[client.external_id] = Receiver(destination, DestinationInfo(name))
+        else:
+            problems.append(
+                f"{client.name}: no invoice key is known for its wallet {client.wallet_id or '(none)'}"
+            )
+    return found, problems
+
+
+async def check_receivers(
+    wallet: PayingWallet, plan: Plan, chosen: Mapping[str, Receiver]
+) -> tuple[dict[str, Receiver], list[str]]:
+    """Asks each destination, as `client add` does. Pays nothing."""
+    checked, problems = dict(chosen), []
+    for client in plan.clients:
+        receiver = chosen.get(client.external_id)
+        if receiver is None:
+            continue
+        try:
+            info = await wallet.check_destination(receiver.destination)
+        except (WalletError, InputError) as error:
+            problems.append(f"{client.name}: {error.message}")
+        else:
+            checked[client.external_id] = Receiver(receiver.destination, info)
+    return checked, problems
+
+
+async def apply(
+    db: Database,
+    keys: KeyRing,
+    plan: Plan,
+    chosen: Mapping[str, Receiver],
+    where: Pool,
+    *,
+    origin: str,
+    actor: str,
+) -> tuple[int, list[Imported]]:
+    """Imports all of them; the number of the import, and each as it stands in the books then.
+
+    Raises `InputError` while anything is wrong, `ConflictError` when one was imported before; nothing is changed
+    then. Raises `BooksError` when the books then would not hold what was read, to the minor unit.
+    """
+    if plan.problems or not plan.clients or any(c.external_id not in chosen for c in plan.clients):
+        raise InputError("there is something to put right first, or nothing to import")
+
+    async def work(conn: AsyncConnection) -> tuple[int, list[Imported]]:
+        await lock_pool(conn, where.pool_id)
+        against = await _conflicts(conn, plan.clients)
+        if against:
+            raise ConflictError(against[0])
+        import_id: int = await scalar(
+            conn,
+            "INSERT INTO import_run (source, actor, summary) VALUES (:s, :a, CAST(:j AS jsonb)) RETURNING id",
+            s=SOURCE,
+            a=actor,
+            j=json.dumps({"origin": origin, "currency": plan.currency, **plan.sums()}),
+        )
+        for client in plan.clients:
+            await _import_client(conn, keys, client, chosen[client.external_id], where, import_id, actor)
+        await _post(conn, import_id, where, actor)
+        done = await _read_back(conn, import_id)
+        _compare(plan, done)
+        summary = {"origin": origin, "currency": plan.currency, **plan.sums()}
+        await audit(conn, actor=actor, action=f"import.{SOURCE}", subject=f"import:{import_id}", after=summary)
+        return import_id, done
+
+    try:
+        import_id, done = await db.run(work)
+    except IntegrityError as error:
+        if constraint(error) in ("client_name", "client_opening_source_external_id_key"):
+            raise ConflictError("somebody changed the clients meanwhile: nothing was imported") from None
+        raise
+    log.info("import.done", import_id=import_id, source=SOURCE, clients=len(done))
+    return import_id, done
+
+
+async def _import_client(
+    conn: AsyncConnection,
+    keys: KeyRing,
+    theirs: Theirs,
+    receiver: Receiver,
+    where: Pool,
+    import_id: int,
+    actor: str,
+) -> None:
+    client_id: int = await scalar(
+        conn,
+        """INSERT INTO client (name, mode, status, destination_id) VALUES (:name, :mode, :status, :to)
+           RETURNING id""",
+        name=theirs.name,
+        mode=theirs.mode,
+        status=theirs.status,
+        to=await save_destination(conn, keys, receiver.destination, receiver.info),
+    )
+    deposit_id = None
+    if theirs.left_minor:
+        deposit_id = await _deposit(conn, client_id, where, theirs.left_minor, "confirmed", NOTE)
+    for minor, note in theirs.pending:
+        await _deposit(conn, client_id, where, minor, "pending", note)
+    if theirs.daily_minor is not None:
+        await execute(
+            conn,
+            """INSERT INTO fixed_amount (client_id, pool_id, daily_minor, actor)
+               VALUES (:client, :pool, :daily, :actor)""",
+            client=client_id,
+            pool=where.pool_id,
+            daily=theirs.daily_minor,
+            actor=actor,
+        )
+    opening = {
+        "external_id": theirs.external_id,
+        "pool_id": where.pool_id,
+        "deposited_minor": theirs.deposited_minor,
+        "converted_minor": theirs.converted_minor,
+        "left_minor": theirs.left_minor,
+        "received_sats": theirs.received_sats,
+    }
+    await execute(
+        conn,
+        """INSERT INTO client_opening (client_id, import_id, source, external_id, pool_id, deposited_minor,
+                                       converted_minor, left_minor, received_sats, deposit_id)
+           VALUES (:client, :import, :source, :external_id, :pool_id, :deposited_minor, :converted_minor,
+                   :left_minor, :received_sats, :deposit)""",
+        client=client_id,
+        source=SOURCE,
+        deposit=deposit_id,
+        **{"import": import_id},
+        **opening,
+    )
+    to = receiver.destination
+    shown = describe(to.kind, to.address, to.wallet_id, receiver.info.name)
+    after = {"name": theirs.name, "mode": theirs.mode, "status": theirs.status, "destination": shown, **opening}
+    await audit(conn, actor=actor, action="client.import", subject=f"client:{client_id}", after=after)
+
+
+async def _deposit(
+    conn: AsyncConnection, client_id: int, where: Pool, minor: int, state: str, note: str | None
+) -> int:
+    deposit_id: int = await scalar(
+        conn,
+        """INSERT INTO deposit (client_id, pool_id, amount_minor, state, note, confirmed_at)
+           VALUES (:client, :pool, :minor, :state, :note, CASE WHEN :state = 'confirmed' THEN now() END)
+           RETURNING id""",
+        client=client_id,
+        pool=where.pool_id,
+        minor=minor,
+        state=state,
+        note=note,
+    )
+    return deposit_id
+
+
+async def _post(conn: AsyncConnection, import_id: int, where: Pool, actor: str) -> None:
+    """The opening balances, as any confirmed deposit is booked."""
+    found = await rows(
+        conn,
+        """SELECT d.id, d.client_id, d.amount_minor, d.confirmed_at
+             FROM client_opening o JOIN deposit d ON d.id = o.deposit_id WHERE o.import_id = :i ORDER BY d.id""",
+        i=import_id,
+    )
+    entries = [
+        deposit_confirmed(
+            deposit_id=r.id,
+            client_id=r.client_id,
+            pool_id=where.pool_id,
+            currency=where.currency,
+            amount_minor=r.amount_minor,
+            happened_at=r.confirmed_at,
+            actor=actor,
+        )
+        for r in found
+    ]
+    if entries:
+        await journal.post(conn, entries)
+
+
+async def _read_back(conn: AsyncConnection, import_id: int) -> list[Imported]:
+    found = await rows(
+        conn,
+        """SELECT o.external_id, o.client_id, c.name AS client, o.deposited_minor, o.converted_minor,
+                  o.received_sats, coalesce(-a.balance, 0) AS left_minor,
+                  CAST(coalesce((SELECT sum(amount_minor) FROM deposit d
+                                  WHERE d.client_id = o.client_id AND d.state = 'pending'), 0) AS bigint)
+                      AS pending_minor
+             FROM client_opening o JOIN client c ON c.id = o.client_id
+             LEFT JOIN account a ON a.client_id = o.client_id AND a.pool_id = o.pool_id
+                                AND a.purpose = 'client-fiat'
+            WHERE o.import_id = :i ORDER BY o.client_id""",
+        i=import_id,
+    )
+    return [Imported(**r._mapping) for r in found]
+
+
+def _compare(plan: Plan, done: Sequence[Imported]) -> None:
+    """What the books hold now must be what was read, client by client, to the minor unit and the sat."""
+    read = {
+        (c.external_id, c.deposited_minor, c.converted_minor, c.left_minor, c.pending_minor, c.received_sats)
+        for c in plan.clients
+    }
+    written = {
+        (d.external_id, d.deposited_minor, d.converted_minor, d.left_minor, d.pending_minor, d.received_sats)
+        for d in done
+    }
+    if read != written or len(done) != len(plan.clients):
+        raise BooksError("the imported balances are not what was read: nothing was imported")
