@@ -615,6 +615,56 @@ def test_clients_and_deposits_refuse(
     refused(filled, statements, sqlstate, constraint)
 
 
+MOVE = """INSERT INTO treasury_move (sats, fee_sats, reason, entry_id, actor)
+          VALUES ({sats}, {fee}, 'test', (SELECT min(id) FROM journal_entry), 'test')"""
+RUN = "INSERT INTO import_run (source, actor, summary) VALUES ('test', 'test', '{{}}')"
+
+
+def opening(client: str, external_id: str, deposited: int = 10, converted: int = 4, left: int = 6) -> str:
+    return f"""INSERT INTO client_opening (client_id, import_id, source, external_id, pool_id, deposited_minor,
+                                           converted_minor, left_minor, received_sats)
+               VALUES ({client}, (SELECT max(id) FROM import_run), 'test', '{external_id}', 1, {deposited},
+                       {converted}, {left}, 5)"""
+
+
+MOVED_OVER: list[tuple[str, list[str], str, str | None]] = [
+    ("a move of nothing", [MOVE.format(sats=0, fee=0)], CHECK, "treasury_move_sats_check"),
+    ("a move at a negative fee", [MOVE.format(sats=5, fee=-1)], CHECK, "treasury_move_fee_sats_check"),
+    (
+        "two moves by one entry",
+        [MOVE.format(sats=5, fee=0), MOVE.format(sats=5, fee=0)],
+        UNIQUE,
+        "treasury_move_entry_id_key",
+    ),
+    (
+        "a client imported twice",
+        [RUN, opening("{a}", "x"), opening("{b}", "x")],
+        UNIQUE,
+        "client_opening_source_external_id_key",
+    ),
+    ("two openings of one client", [RUN, opening("{a}", "x"), opening("{a}", "y")], UNIQUE, "client_opening_pkey"),
+    ("an opening that does not add up", [RUN, opening("{a}", "x", left=7)], CHECK, "client_opening_check"),
+    (
+        "an opening below zero",
+        [RUN, opening("{a}", "x", converted=11, left=-1)],
+        CHECK,
+        "client_opening_left_minor_check",
+    ),
+    ("a move that is changed", [MOVE.format(sats=5, fee=0), "UPDATE treasury_move SET sats = 6"], RESTRICT, None),
+    ("an opening that is changed", ["UPDATE client_opening SET received_sats = 0"], RESTRICT, None),
+    ("an import that is deleted", [RUN, "DELETE FROM import_run"], RESTRICT, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("statements", "sqlstate", "constraint"), [c[1:] for c in MOVED_OVER], ids=[c[0] for c in MOVED_OVER]
+)
+def test_moves_and_imports_refuse(
+    filled: FilledBooks, statements: list[str], sqlstate: str, constraint: str | None
+) -> None:
+    refused(filled, statements, sqlstate, constraint)
+
+
 def test_a_whole_distribution_by_hand_is_no_refusal(filled: FilledBooks) -> None:
     """So the statements above are refused for their fault, not for how they are made."""
     with psycopg.connect(filled.dsn) as conn:

@@ -84,11 +84,11 @@ def client(
         )
         return
     for report in reports:
-        views.show_client(report)
+        views.show_client(report, days_of)
         say()
     views.show_sats(sats)
     say()
-    views.show_records(lines)
+    views.show_records(lines, days_of)
 
 
 @app.command()

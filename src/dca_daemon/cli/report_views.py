@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from dca_daemon.cli.output import (
     fiat_json,
@@ -14,7 +16,6 @@ from dca_daemon.cli.output import (
     print_table,
     say,
     unit_text,
-    when,
 )
 from dca_daemon.domain.money import fiat_text, sats_text
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from dca_daemon.services.reports.periods import CurrencyPeriod, PeriodReport
 
 Table = tuple[Sequence[str], Iterable[Sequence[object]]]
+
+
+def _when(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def csv_line(values: Sequence[Any]) -> str:
@@ -135,7 +140,7 @@ def record_values(line: RecordLine) -> list[Any]:
     return [data[name] for name in RECORD_COLUMNS]
 
 
-def show_client(report: ClientReport) -> None:
+def show_client(report: ClientReport, zone: ZoneInfo) -> None:
     """For people: how the deposits became what is left, and at what price."""
     r, currency = report, report.currency
 
@@ -143,7 +148,7 @@ def show_client(report: ClientReport) -> None:
         if found is None:
             return None
         what = f"{fiat_text(found.fiat_minor, currency)} for {sats_text(found.sats)}"
-        return f"{what} at {price_text(found.sats, found.fiat_minor, currency)}, {when(found.happened_at)}"
+        return f"{what} at {price_text(found.sats, found.fiat_minor, currency)}, {_when(found.happened_at, zone)}"
 
     say(f"Client {r.client_id} {r.client!r} ({r.mode}, {r.status}), {currency}:")
     print_pairs(
@@ -152,11 +157,12 @@ def show_client(report: ClientReport) -> None:
             ("+ deposited", fiat_text(r.deposited_minor, currency)),
             ("+ adjusted", fiat_text(r.adjusted_minor, currency)),
             ("- given back", fiat_text(r.given_back_minor, currency)),
-            ("- converted", f"{fiat_text(r.converted_minor, currency)} in {r.purchases} purchases"),
+            ("- converted", fiat_text(r.converted_minor, currency)),
             ("= left", fiat_text(r.left_minor, currency)),
             ("not confirmed yet", fiat_text(r.pending_minor, currency)),
             ("bought", sats_text(r.bought_sats)),
             ("average price", price_text(r.bought_sats, r.converted_minor, currency)),
+            ("purchases", r.purchases),
             ("largest purchase", purchase(r.largest)),
             ("last purchase", purchase(r.last)),
             ("sats by adjustments", sats_text(r.adjusted_sats)),
@@ -187,14 +193,14 @@ def show_sats(sats: ClientSats) -> None:
         say(f"It has received {sats_text(sats.credit_sats)} ahead of the books.")
 
 
-def show_records(lines: Sequence[RecordLine]) -> None:
+def show_records(lines: Sequence[RecordLine], zone: ZoneInfo) -> None:
     """For people: each record with its price."""
     print_table(
         ("record", "happened", "type", ">fiat", ">sats", ">price of a bitcoin", "state", "#payout"),
         (
             (
                 x.record_id,
-                when(x.happened_at),
+                _when(x.happened_at, zone),
                 x.type,
                 fiat_text(x.fiat_minor, x.currency),
                 sats_text(x.sats),

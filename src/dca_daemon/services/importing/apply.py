@@ -26,6 +26,7 @@ from dca_daemon.services.pools import Pool, pool
 log = structlog.get_logger()
 
 NOTE = "opening balance"
+_UNCHECKED = "not checked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,13 @@ def receivers(
         if where is not None and "@" in where:
             address = Destination(DestinationKind.LIGHTNING_ADDRESS, address=where.lower())
             found[client.external_id] = Receiver(address, DestinationInfo(where.lower()))
-        elif where is not None or wallet is not None:
-            key = where if where is not None else wallet.invoice_key if wallet is not None else ""
-            name = (wallet.name if wallet is not None else None) or "not checked"
+        elif where is not None:  # perhaps another wallet than there: its id is learnt from the first invoice
+            destination = Destination(DestinationKind.LNBITS, invoice_key=where)
+            found[client.external_id] = Receiver(destination, DestinationInfo(_UNCHECKED))
+        elif wallet is not None:
+            key = wallet.invoice_key
             destination = Destination(DestinationKind.LNBITS, wallet_id=client.wallet_id, invoice_key=key)
-            found[client.external_id] = Receiver(destination, DestinationInfo(name))
+            found[client.external_id] = Receiver(destination, DestinationInfo(wallet.name or _UNCHECKED))
         else:
             problems.append(
                 f"{client.name}: no invoice key is known for its wallet {client.wallet_id or '(none)'}"
