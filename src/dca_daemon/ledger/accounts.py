@@ -52,7 +52,7 @@ def coins_received() -> Account:
 
 
 def coins_source() -> Account:
-    """What payouts and their fees took out of the source wallet (credit); top-ups are not booked here."""
+    """What payouts and fees took out of the source wallet (credit), less what was written down as moved in."""
     return Account("coins:source", MSAT, "asset", "coins-source")
 
 
