@@ -11,11 +11,12 @@ import pytest
 from dca_daemon.cli.importing import DSN_ENV
 from dca_daemon.ledger.db import Database
 from dca_daemon.ledger.verify import verify
+from dca_daemon.services.intake import Intake, IntakeConfig
 from dca_daemon.services.reports.clients import all_clients
 from tests.cli.conftest import Cli, FakeWallet, OnBooks, Outcome
 from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.satmachine import KEY, Extension, an_installation
-from tests.services.builders import value
+from tests.services.builders import success, value
 
 
 async def counts(db: Database) -> dict[str, int]:
@@ -237,6 +238,22 @@ def test_a_name_that_is_taken_here(cli: Cli, wallet: FakeWallet, key_file: Path,
         "there is a client named 'ana' in our books already"
         in run(cli, *from_sqlite(an_installation(), tmp_path)).out
     )
+
+
+def test_a_cash_out_that_was_distributed_there_is_not_distributed_here(
+    cli: Cli, on_books: OnBooks, wallet: FakeWallet, tmp_path: Path
+) -> None:
+    row = success()
+    made = an_installation()
+    for id_ in (row.external_id, "11111111-1111-4111-8111-111111111111"):
+        made.payment("Ana", 5, 10, lamassu_transaction_id=id_)
+    source = from_sqlite(made, tmp_path)
+    notes = run(cli, *source, "--json").done().json["notes"]
+    assert any("of 2 cash-outs that were distributed there, 2 are not in our books" in note for note in notes)
+    on_books(lambda db: Intake(db, IntakeConfig()).process([row]))
+    outcome = run(cli, *source, "--apply", "--yes")
+    outcome.refused("1 problem")
+    assert f"cash-out {row.external_id} was distributed there, and is distributed here" in outcome.out
 
 
 def test_older_tables_lack_some_columns(cli: Cli, wallet: FakeWallet, tmp_path: Path) -> None:

@@ -103,6 +103,8 @@ def satmachine(
         rules = Rules(where.currency, Amounts(amounts), PendingPayments(pending_payments), round_amounts)
         found = plan(tables, rules)
         found.problems.extend(await applying.conflicts(db, found))
+        history = await applying.unknown_history(db, found)
+        found.notes.extend([] if history is None else [history])
         chosen, without = applying.receivers(found, wallets, given)
         found.problems.extend(without)
         if not no_check:

@@ -18,6 +18,7 @@ from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.wallet import Destination, DestinationInfo, DestinationKind
 from dca_daemon.payouts.wallet import Wallet as PayingWallet
 from dca_daemon.services.audit import audit
+from dca_daemon.services.baseline import SOURCE as LAMASSU
 from dca_daemon.services.clients import describe, save_destination
 from dca_daemon.services.importing.satmachine import SOURCE, Plan, Theirs
 from dca_daemon.services.importing.tables import Wallet
@@ -69,10 +70,11 @@ async def choose_pool(db: Database, reference: str | None, default_id: int) -> P
 async def conflicts(db: Database, plan: Plan) -> list[str]:
     """What in our own books stands against it: imported already, or a name that is taken."""
     async with db.transaction() as conn:
-        return await _conflicts(conn, plan.clients)
+        return await _conflicts(conn, plan)
 
 
-async def _conflicts(conn: AsyncConnection, theirs: Sequence[Theirs]) -> list[str]:
+async def _conflicts(conn: AsyncConnection, plan: Plan) -> list[str]:
+    theirs = plan.clients
     imported = await rows(
         conn,
         """SELECT external_id, import_id FROM client_opening
@@ -87,7 +89,41 @@ async def _conflicts(conn: AsyncConnection, theirs: Sequence[Theirs]) -> list[st
     )
     if imported:
         return [f"client {r.external_id!r}: it was imported already, by import {r.import_id}" for r in imported]
-    return [f"there is a client named {r.name!r} in our books already" for r in taken]
+    return [
+        *(f"there is a client named {r.name!r} in our books already" for r in taken),
+        *await _distributed_twice(conn, plan),
+    ]
+
+
+async def _distributed_twice(conn: AsyncConnection, plan: Plan) -> list[str]:
+    """Cash-outs that were shared there, and are, or may be, shared here too: the baseline was set too early."""
+    found = await rows(
+        conn,
+        """SELECT external_id, state FROM cash_out
+            WHERE source = :lamassu AND external_id = ANY(:ids) AND state IN ('distributed', 'due', 'review')
+            ORDER BY external_id LIMIT 20""",
+        lamassu=LAMASSU,
+        ids=sorted(plan.cash_out_ids),
+    )
+    return [f"cash-out {r.external_id} was distributed there, and is {r.state} here" for r in found]
+
+
+async def unknown_history(db: Database, plan: Plan) -> str | None:
+    """A note when cash-outs that were distributed there are not recorded as history here: none may be again."""
+    async with db.transaction() as conn:
+        known = await scalar(
+            conn,
+            "SELECT count(*) FROM cash_out WHERE source = :lamassu AND external_id = ANY(:ids)",
+            lamassu=LAMASSU,
+            ids=sorted(plan.cash_out_ids),
+        )
+    unknown = len(plan.cash_out_ids) - known
+    if not unknown:
+        return None
+    return (
+        f"of {len(plan.cash_out_ids)} cash-outs that were distributed there, {unknown} are not in our books as "
+        "history yet: set the baseline (dca-daemon lamassu baseline --set) before the daemon starts"
+    )
 
 
 def receivers(
@@ -155,7 +191,7 @@ async def apply(
 
     async def work(conn: AsyncConnection) -> tuple[int, list[Imported]]:
         await lock_pool(conn, where.pool_id)
-        against = await _conflicts(conn, plan.clients)
+        against = await _conflicts(conn, plan)
         if against:
             raise ConflictError(against[0])
         import_id: int = await scalar(

@@ -87,6 +87,7 @@ class Plan:
     clients: list[Theirs] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    cash_out_ids: set[str] = field(default_factory=set)  # Lamassu's ids of what was distributed there
 
     def sums(self) -> dict[str, int]:
         """All clients together."""
@@ -182,11 +183,14 @@ class _Reading:
     def _payment(self, row: Row) -> None:
         sats, status = _sats(row["amount_sats"]), row["status"]
         commission = row.get("transaction_type") == _COMMISSION
+        cash_out_id = row.get("lamassu_transaction_id")
         if status not in ("confirmed", "pending", "failed"):
             raise InputError(f"its status is {_shown(status)}, not pending, confirmed or failed")
         if status == "failed":
             self._aside["failed"].append(sats)
             return
+        if cash_out_id:
+            self._plan.cash_out_ids.add(cash_out_id)
         if commission:
             if self._minor(row["amount_fiat"]) and row["client_id"] in self._by_id:
                 raise InputError("it is commission, and charges a client fiat")
