@@ -17,7 +17,7 @@ from dca_daemon.domain.money import fiat_text
 
 if TYPE_CHECKING:
     from dca_daemon.ledger.db import Database
-    from dca_daemon.services.importing.apply import Receiver
+    from dca_daemon.services.importing.receivers import Receiver
     from dca_daemon.services.importing.satmachine import Plan
     from dca_daemon.services.importing.tables import Tables, Wallet
     from dca_daemon.services.pools import Pool
@@ -88,6 +88,7 @@ def satmachine(
     """
     from dca_daemon.runtime.wiring import key_ring
     from dca_daemon.services.importing import apply as applying
+    from dca_daemon.services.importing import receivers as receiving
 
     settings = load()
     ring = key_ring(settings)
@@ -105,11 +106,11 @@ def satmachine(
         found.problems.extend(await applying.conflicts(db, found))
         history = await applying.unknown_history(db, found)
         found.notes.extend([] if history is None else [history])
-        chosen, without = applying.receivers(found, wallets, given)
+        chosen, without = receiving.receivers(found, wallets, given)
         found.problems.extend(without)
         if not no_check:
             chosen, wrong = await with_wallet(
-                settings, lambda wallet: applying.check_receivers(wallet, found, chosen)
+                settings, lambda wallet: receiving.check_receivers(wallet, found, chosen)
             )
             found.problems.extend(wrong)
         return found, chosen, where

@@ -9,7 +9,8 @@ from dca_daemon.cli.output import fiat_json, price_json, price_text, print_table
 from dca_daemon.domain.money import fiat_text, sats_text
 
 if TYPE_CHECKING:
-    from dca_daemon.services.importing.apply import Imported, Receiver
+    from dca_daemon.services.importing.apply import Imported
+    from dca_daemon.services.importing.receivers import Receiver
     from dca_daemon.services.importing.satmachine import Plan, Theirs
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from dca_daemon.cli import period_views
 from dca_daemon.cli import report_views as views
 from dca_daemon.cli.context import load, usage_error, with_books
 from dca_daemon.cli.files import STDOUT, output_to
@@ -136,19 +137,21 @@ def period(
     report = with_books(load(), lambda db: periods(db, by=By(by), zone=days_of, since=start, until=stop))
     if csv is not None:
         with output_to(csv) as write:
-            write(views.csv_line(views.PERIOD_COLUMNS))
+            write(views.csv_line(period_views.PERIOD_COLUMNS))
             for line in report.currencies:
-                write(views.csv_line(views.period_values(line)))
+                write(views.csv_line(period_views.period_values(line)))
         _written(csv, len(report.currencies))
     elif as_json:
-        print_json({"by": by, "zone": days_of.key, **views.periods_dict(report)})
+        print_json({"by": by, "zone": days_of.key, **period_views.periods_dict(report)})
     else:
         print_table(
-            *views.currencies_table(report), title=f"By the {by}s of {days_of.key}:", empty="Nothing happened."
+            *period_views.currencies_table(report),
+            title=f"By the {by}s of {days_of.key}:",
+            empty="Nothing happened.",
         )
         if report.commission:
             say()
-            print_table(*views.commission_table(report), title="Commission of receivers:", empty="")
+            print_table(*period_views.commission_table(report), title="Commission of receivers:", empty="")
         if report.sats:
             say()
-            print_table(*views.sats_table(report), title="Payouts, and the house in sats:", empty="")
+            print_table(*period_views.sats_table(report), title="Payouts, and the house in sats:", empty="")

@@ -10,32 +10,21 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dca_daemon.domain.errors import BooksError, ConflictError, InputError, WalletError
+from dca_daemon.domain.errors import BooksError, ConflictError, InputError
 from dca_daemon.ledger import journal
 from dca_daemon.ledger.db import Database, constraint, execute, lock_pool, one, rows, scalar
 from dca_daemon.ledger.postings.deposit_confirmed import deposit_confirmed
 from dca_daemon.payouts.cipher import KeyRing
-from dca_daemon.payouts.wallet import Destination, DestinationInfo, DestinationKind
-from dca_daemon.payouts.wallet import Wallet as PayingWallet
 from dca_daemon.services.audit import audit
 from dca_daemon.services.baseline import SOURCE as LAMASSU
 from dca_daemon.services.clients import describe, save_destination
+from dca_daemon.services.importing.receivers import Receiver
 from dca_daemon.services.importing.satmachine import SOURCE, Plan, Theirs
-from dca_daemon.services.importing.tables import Wallet
 from dca_daemon.services.pools import Pool, pool
 
 log = structlog.get_logger()
 
 NOTE = "opening balance"
-_UNCHECKED = "not checked"
-
-
-@dataclass(frozen=True, slots=True)
-class Receiver:
-    """Where an imported client is paid, and what that answered."""
-
-    destination: Destination
-    info: DestinationInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,51 +113,6 @@ async def unknown_history(db: Database, plan: Plan) -> str | None:
         f"of {len(plan.cash_out_ids)} cash-outs that were distributed there, {unknown} are not in our books as "
         "history yet: set the baseline (dca-daemon lamassu baseline --set) before the daemon starts"
     )
-
-
-def receivers(
-    plan: Plan, wallets: Mapping[str, Wallet], given: Mapping[str, str]
-) -> tuple[dict[str, Receiver], list[str]]:
-    """Where each is paid, by its id there, and who has none. What the operator gave goes before the wallets."""
-    found: dict[str, Receiver] = {}
-    problems = []
-    for client in plan.clients:
-        names = (client.external_id, client.name, client.wallet_id or "")
-        where = next((given[name] for name in names if name in given), None)
-        wallet = wallets.get(client.wallet_id or "")
-        if where is not None and "@" in where:
-            address = Destination(DestinationKind.LIGHTNING_ADDRESS, address=where.lower())
-            found[client.external_id] = Receiver(address, DestinationInfo(where.lower()))
-        elif where is not None:  # perhaps another wallet than there: its id is learnt from the first invoice
-            destination = Destination(DestinationKind.LNBITS, invoice_key=where)
-            found[client.external_id] = Receiver(destination, DestinationInfo(_UNCHECKED))
-        elif wallet is not None:
-            key = wallet.invoice_key
-            destination = Destination(DestinationKind.LNBITS, wallet_id=client.wallet_id, invoice_key=key)
-            found[client.external_id] = Receiver(destination, DestinationInfo(wallet.name or _UNCHECKED))
-        else:
-            problems.append(
-                f"{client.name}: no invoice key is known for its wallet {client.wallet_id or '(none)'}"
-            )
-    return found, problems
-
-
-async def check_receivers(
-    wallet: PayingWallet, plan: Plan, chosen: Mapping[str, Receiver]
-) -> tuple[dict[str, Receiver], list[str]]:
-    """Asks each destination, as `client add` does. Pays nothing."""
-    checked, problems = dict(chosen), []
-    for client in plan.clients:
-        receiver = chosen.get(client.external_id)
-        if receiver is None:
-            continue
-        try:
-            info = await wallet.check_destination(receiver.destination)
-        except (WalletError, InputError) as error:
-            problems.append(f"{client.name}: {error.message}")
-        else:
-            checked[client.external_id] = Receiver(receiver.destination, info)
-    return checked, problems
 
 
 async def apply(
