@@ -53,3 +53,15 @@ purchases = st.builds(
 @given(st.lists(purchases, min_size=1, max_size=20))
 def test_it_always_fits_into_lnbits_field(of: list[Purchase]) -> None:
     assert len(memo(of)) <= 200
+
+
+def test_commission_and_corrections_were_not_bought() -> None:
+    commission = Purchase(200, 0, "GTQ", NOON, commission=True)
+    correction = Purchase(50, 0, "GTQ", NOON)
+    assert memo([commission, commission]) == "DCA commission 400 sats, 2026-11-22"
+    assert memo([correction]) == "DCA 50 sats without a price, 2026-11-22"
+    found = memo([Purchase(1000, 800, "GTQ", NOON), commission, correction], credit_sats=7)
+    assert found == (
+        "DCA 1,000 sats for 8.00 GTQ (800,000.00 GTQ/BTC), commission 200 sats, 50 sats without a price,"
+        " 2026-11-22, less 7 sats that were paid before"
+    )

@@ -65,8 +65,12 @@ class Auditor:
         self._must(all(n == 1 for n in times.values()), f"a cash-out is distributed twice: {times}")
         self._must(set(times) <= self._source.successes, "something else than a success is distributed")
         for d in self._tables.distributions:
-            shared = sum(s.sats for s in d.allocation.shares) + d.allocation.house_sats + d.split.commission_sats
+            shared = sum(s.sats for s in d.allocation.shares) + d.commission.shared_sats + d.house_sats
             self._must(shared == int(d.row.crypto_atoms), f"sats of {d.row.external_id} are missing")
+        houses = sum(d.house_sats for d in self._tables.distributions)
+        recorded = sum(r.sats for r in self._tables.records.values())
+        total = sum(int(d.row.crypto_atoms) for d in self._tables.distributions)
+        self._must(recorded + houses == total, "the records do not add up to the cash-outs")
 
     def _records(self) -> None:
         holders: defaultdict[int, list[PayoutState]] = defaultdict(list)
@@ -76,7 +80,7 @@ class Auditor:
                     holders[record_id].append(payout.state)
         for record in self._tables.records.values():
             states = holders[record.record_id]
-            expected = {"owed": 0, "nothing": 0, "in-payout": 1, "settled": 1}[record.state]
+            expected = {"gathered": 0, "owed": 0, "nothing": 0, "in-payout": 1, "settled": 1}[record.state]
             self._must(
                 len(states) == expected, f"record {record.record_id} is {record.state}, in payouts {states}"
             )

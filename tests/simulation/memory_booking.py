@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from dca_daemon.domain.cash_out import SourceRow
+from dca_daemon.domain.commission import Terms
 from dca_daemon.domain.split import Charge, SplitMethod
 from dca_daemon.services.distributions import Distributed
 from dca_daemon.services.filters import Filters
@@ -72,6 +73,14 @@ class MemoryBooking:
         clients = self._tables.clients.values()
         return {c.client_id: c.balance_minor for c in clients if c.active and c.balance_minor > 0}
 
+    async def commission_terms(self) -> Terms:
+        await self._tx.statement()
+        return self._tables.commission
+
+    async def times_reversed(self, cash_out_ids: Sequence[int]) -> Mapping[int, int]:
+        await self._tx.statement()
+        return {}
+
     async def distribute(
         self, booked: Sequence[Distributed], *, method: SplitMethod, charge: Charge, actor: str
     ) -> None:
@@ -83,11 +92,14 @@ class MemoryBooking:
         self._tables.distributions.append(booked)
         for share in booked.allocation.shares:
             self._tables.clients[share.client_id].balance_minor -= share.fiat_minor
-            record_id = next(self._tables.ids)
-            state = "owed" if share.sats else "nothing"
-            self._tables.records[record_id] = Record(
-                record_id, share.client_id, share.sats, share.fiat_minor, state
-            )
+            self._record(share.client_id, share.sats, share.fiat_minor, "owed")
+        for part in booked.commission.parts:
+            self._record(part.client_id, part.sats, 0, booked.commission_state)
+
+    def _record(self, client_id: int, sats: int, fiat_minor: int, state: str) -> None:
+        record_id = next(self._tables.ids)
+        state = state if sats else "nothing"
+        self._tables.records[record_id] = Record(record_id, client_id, sats, fiat_minor, state)
 
     async def write_log(self, events: Sequence[Event]) -> None:
         await self._tx.statement()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from dca_daemon.domain.cash_out import CashOutState, SourceRow
+from dca_daemon.domain.commission import NOTHING_SHARED, Terms
 from dca_daemon.domain.payout import OPEN_STATES, PayoutState
 from dca_daemon.services.distributions import Distributed
 from dca_daemon.services.mirror import Known
@@ -52,7 +53,7 @@ class Record:
     client_id: int
     sats: int
     fiat_minor: int
-    state: str  # owed, in-payout, settled, nothing
+    state: str  # gathered, owed, in-payout, settled, nothing
 
 
 @dataclass
@@ -112,6 +113,7 @@ class Tables:
     cash_outs: dict[str, CashOut] = field(default_factory=dict)
     distributions: list[Distributed] = field(default_factory=list)
     records: dict[int, Record] = field(default_factory=dict)
+    commission: Terms = NOTHING_SHARED
     payouts: dict[str, PayoutRow] = field(default_factory=dict)
     pool_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))

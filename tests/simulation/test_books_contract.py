@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from dca_daemon.domain.cash_out import SourceRow
+from dca_daemon.domain.commission import Pay, Terms
 from dca_daemon.domain.errors import DcaError
 from dca_daemon.domain.payout import PayoutState
 from dca_daemon.ledger.db import Database
@@ -72,6 +73,22 @@ async def sides(db: Database, seed: int) -> list[Side]:
         tables.add_client(minor)
     await sql(db, "UPDATE destination SET min_sats = 5000 WHERE id = 2")
     tables.clients[2].min_sats = 5000
+    pay = (Pay.AT_ONCE, Pay.FROM_AMOUNT)[seed % 2]
+    await sql(
+        db,
+        "INSERT INTO commission_version (pay, pay_from_sats, actor) VALUES (:pay, :sats, 'test')",
+        pay=pay,
+        sats=None if pay is Pay.AT_ONCE else 10_000,
+    )
+    shares = {2: 3_333, 3: 1} if seed % 3 else {}
+    for client_id, basis_points in shares.items():
+        await sql(
+            db,
+            "INSERT INTO commission_share (version_id, client_id, basis_points) VALUES (1, :client, :points)",
+            client=client_id,
+            points=basis_points,
+        )
+    tables.commission = Terms(1, pay, shares)
     session = Session(tables, FairWeather())
     config = IntakeConfig()
     return [
@@ -142,7 +159,10 @@ def a_step(random: Random, rows: list[SourceRow], payouts: int, number: int) -> 
 
 async def _process(side: Side, batch: list[SourceRow]) -> object:
     result = await side.intake.process(batch)
-    shares = [[(s.client_id, s.sats, s.fiat_minor) for s in d.allocation.shares] for d in result.distributed]
+    shares = [
+        ([(s.client_id, s.sats, s.fiat_minor) for s in d.allocation.shares], d.commission, d.terms)
+        for d in result.distributed
+    ]
     return shares, result.duplicates, [(m.row.external_id, m.state, m.reason) for m in result.changed]
 
 

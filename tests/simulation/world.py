@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from random import Random
 
 from dca_daemon import fault_points
+from dca_daemon.domain.commission import Pay, Terms
 from dca_daemon.domain.payout import NEVER_SUBMITTED_STATES, PayoutState
 from tests.lnbits_double import Call, Lie, LnbitsDouble, Step
 from tests.simulation.auditor import Auditor
@@ -103,8 +104,17 @@ class World:
             self.tables.add_client(
                 deposit_minor, invoice_key=keys.inkey, min_sats=self.random.choice([1, 1, 3_000])
             )
+        if self.random.random() < 0.5:
+            self._commission()
         if not self.chance(self.climate.poverty):
             self.lnbits.top_up(self.source_wallet.id, SOURCE_SATS)
+
+    def _commission(self) -> None:
+        """Some of the commission goes to a wallet that receives nothing else, some to a client."""
+        receiver = self.tables.add_client(0, invoice_key=self.lnbits.create_wallet("commission").inkey)
+        takers = [c.client_id for c in self.tables.clients.values() if c.min_sats == 1 and c is not receiver]
+        shares = {receiver.client_id: 2_500, **dict.fromkeys(takers[:1], 500)}
+        self.tables.commission = Terms(1, Pay.AT_ONCE, shares)
 
     def counts(self) -> Counter[str]:
         """What came of it all."""

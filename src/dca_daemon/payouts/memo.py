@@ -11,12 +11,13 @@ from dca_daemon.domain.money import fiat_per_btc, fiat_text, sats_text
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """What one distribution record bought, and when."""
+    """What one distribution record bought, and when. Commission and corrections were not bought."""
 
     sats: int
     fiat_minor: int
     currency: str
     happened_at: datetime
+    commission: bool = False
 
 
 def memo(purchases: Sequence[Purchase], *, credit_sats: int = 0) -> str:
@@ -30,15 +31,27 @@ def memo(purchases: Sequence[Purchase], *, credit_sats: int = 0) -> str:
 
 
 def _memo(purchases: Sequence[Purchase]) -> str:
-    sats = sum(p.sats for p in purchases)
     days = sorted({p.happened_at.astimezone(UTC).strftime("%Y-%m-%d") for p in purchases})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    many = f"{len(purchases)} purchases, " if len(purchases) > 1 else ""
+    bought = [p for p in purchases if p.fiat_minor]
+    commission_sats = sum(p.sats for p in purchases if p.commission)
+    corrected_sats = sum(p.sats for p in purchases if not p.fiat_minor and not p.commission)
+    parts = [
+        *([_bought(bought)] if bought else []),
+        *([f"commission {sats_text(commission_sats)}"] if commission_sats else []),
+        *([f"{sats_text(corrected_sats)} without a price"] if corrected_sats else []),
+    ]
+    return f"DCA {', '.join(parts)}, {when}"
+
+
+def _bought(purchases: Sequence[Purchase]) -> str:
+    sats = sum(p.sats for p in purchases)
+    many = f", {len(purchases)} purchases" if len(purchases) > 1 else ""
     currencies = {p.currency for p in purchases}
     if len(currencies) != 1:
-        return f"DCA {sats_text(sats)}, {many}{when}"
+        return f"{sats_text(sats)}{many}"
     currency = currencies.pop()
     minor = sum(p.fiat_minor for p in purchases)
     price = fiat_per_btc(sats, minor, currency)
     assert price is not None
-    return f"DCA {sats_text(sats)} for {fiat_text(minor, currency)} ({price:,} {currency}/BTC), {many}{when}"
+    return f"{sats_text(sats)} for {fiat_text(minor, currency)} ({price:,} {currency}/BTC){many}"

@@ -108,7 +108,7 @@ async def reserve(
         return None
     owed = await rows(
         conn,
-        """SELECT r.id, r.sats, r.fiat_minor, p.currency, d.happened_at
+        """SELECT r.id, r.type, r.sats, r.fiat_minor, p.currency, d.happened_at
              FROM distribution_record r
              JOIN distribution d ON d.id = r.distribution_id JOIN pool p ON p.id = d.pool_id
             WHERE r.client_id = :client AND r.state = 'owed'
@@ -128,7 +128,10 @@ async def reserve(
     credit_sats = min(credit_sats, total_sats)
     amount_sats = total_sats - credit_sats
     payout_id = str(uuid.uuid4())
-    purchases = [Purchase(r.sats, r.fiat_minor, r.currency, r.happened_at) for r in chosen]
+    purchases = [
+        Purchase(r.sats, r.fiat_minor, r.currency, r.happened_at, commission=r.type == "commission")
+        for r in chosen
+    ]
     record_ids = [r.id for r in chosen]
     text = memo(purchases, credit_sats=credit_sats)
     await _insert(conn, payout_id, client_id, amount_sats, credit_sats, text, record_ids)

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.cash_out import SourceRow
+from dca_daemon.domain.commission import NOTHING_SHARED, Pay, Terms
 from dca_daemon.domain.split import Charge, SplitMethod
 from dca_daemon.fault_points import CommitStep
 from dca_daemon.ledger.db import lock_pool, rows
@@ -55,6 +56,12 @@ class Booking(Protocol):
     async def flow_balances(self, pool_id: int) -> dict[int, int]:
         """What the active Flow Mode clients still have in, in minor units by client id."""
 
+    async def commission_terms(self) -> Terms:
+        """How commission is shared from now on."""
+
+    async def times_reversed(self, cash_out_ids: Sequence[int]) -> Mapping[int, int]:
+        """How many distributions of these cash-outs were taken back; only those that have any."""
+
     async def distribute(
         self, booked: Sequence[Distributed], *, method: SplitMethod, charge: Charge, actor: str
     ) -> None:
@@ -91,6 +98,12 @@ class SqlBooking:
     async def flow_balances(self, pool_id: int) -> dict[int, int]:
         return await flow_balances(self._conn, pool_id)
 
+    async def commission_terms(self) -> Terms:
+        return await commission_terms(self._conn)
+
+    async def times_reversed(self, cash_out_ids: Sequence[int]) -> Mapping[int, int]:
+        return await distributions.times_reversed(self._conn, cash_out_ids)
+
     async def distribute(
         self, booked: Sequence[Distributed], *, method: SplitMethod, charge: Charge, actor: str
     ) -> None:
@@ -111,3 +124,18 @@ async def flow_balances(conn: AsyncConnection, pool_id: int) -> dict[int, int]:
         pool=pool_id,
     )
     return {r.client_id: r.minor for r in found}
+
+
+async def commission_terms(conn: AsyncConnection) -> Terms:
+    """How commission is shared by the version in force: the active shares of active receivers."""
+    found = await rows(
+        conn,
+        """SELECT v.id, v.pay, s.client_id, s.basis_points
+             FROM (SELECT id, pay FROM commission_version ORDER BY id DESC LIMIT 1) v
+             LEFT JOIN (commission_share s JOIN client c ON c.id = s.client_id AND c.status = 'active')
+               ON s.version_id = v.id AND s.active""",
+    )
+    if not found:
+        return NOTHING_SHARED
+    shares = {r.client_id: r.basis_points for r in found if r.client_id is not None}
+    return Terms(found[0].id, Pay(found[0].pay), shares)

@@ -26,6 +26,7 @@ from dca_daemon.domain.cash_out import (
     classify,
     split_row,
 )
+from dca_daemon.domain.commission import allocate_commission
 from dca_daemon.domain.errors import BooksError, ConflictError, DatabaseError, DcaError, InputError
 from dca_daemon.domain.split import Charge, Split, SplitMethod
 from dca_daemon.fault_points import CommitStep
@@ -259,6 +260,9 @@ class Intake:
         if not to_share:
             return []
         balances = await books.flow_balances(pool.pool_id)
+        terms = await books.commission_terms()
+        seen_before = [written[m.row.external_id].cash_out_id for m, _, _ in to_share if m.before is not None]
+        reversed_before = await books.times_reversed(seen_before) if seen_before else {}
         booked: list[Distributed] = []
         for mirrored, parts, fiat_minor in to_share:
             allocation = allocate_flow(parts.principal_sats, parts.charge_minor, balances)
@@ -268,7 +272,18 @@ class Intake:
                     del balances[share.client_id]
             at = written[mirrored.row.external_id]
             booked.append(
-                Distributed(mirrored.row, at.cash_out_id, at.happened_at, pool, parts, fiat_minor, allocation)
+                Distributed(
+                    row=mirrored.row,
+                    cash_out_id=at.cash_out_id,
+                    happened_at=at.happened_at,
+                    pool=pool,
+                    split=parts,
+                    fiat_minor=fiat_minor,
+                    allocation=allocation,
+                    commission=allocate_commission(parts.commission_sats, terms.basis_points),
+                    terms=terms,
+                    times_reversed=reversed_before.get(at.cash_out_id, 0),
+                )
             )
         method = self._config.method_for(booked[0].row)  # a batch has rows of one source only
         await books.distribute(booked, method=method, charge=self._config.charge, actor=actor)
@@ -319,7 +334,8 @@ def log_result(result: IntakeResult) -> None:
             total_sats=d.split.total_sats,
             principal_sats=d.split.principal_sats,
             commission_sats=d.split.commission_sats,
-            house_sats=d.split.commission_sats + d.allocation.house_sats,
+            commission_shared_sats=d.commission.shared_sats,
+            house_sats=d.house_sats,
             fiat_minor=d.fiat_minor,
             charge_minor=d.split.charge_minor,
             currency=d.pool.currency,
