@@ -42,7 +42,7 @@ async def test_a_preview_is_what_is_booked_then_and_writes_nothing(
     failed = success(dispense_confirmed=False, tx_version=4, **changes)
     await Intake(books, config).process([failed])
     before = await value(books, FINGERPRINT)
-    split, shares = await cash_outs.preview(books, config, failed.external_id)
+    split, shares, _ = await cash_outs.preview(books, config, failed.external_id)
     assert await value(books, FINGERPRINT) == before
     await Intake(books, config).process([success(external_id=failed.external_id, **changes)])
     booked = await cash_outs.show(books, failed.external_id)

@@ -22,7 +22,7 @@ from dca_daemon.domain.cash_out import BITCOIN_CODES, CashOutState
 
 if TYPE_CHECKING:
     from dca_daemon.ledger.db import Database
-    from dca_daemon.services.cash_outs import CashOutView, ShareView, SplitView
+    from dca_daemon.services.cash_outs import CashOutView, CommissionView, ShareView, SplitView
     from dca_daemon.services.intake import IntakeConfig
 
 app = typer.Typer(name="cash-out", no_args_is_help=True, help="Cash-outs: what came of each, and why.")
@@ -107,13 +107,13 @@ def show(cash_out: CashOutRef, as_json: AsJson = False) -> None:
 @app.command()
 def preview(cash_out: CashOutRef, as_json: AsJson = False) -> None:
     """Show how a cash-out that is not distributed would be shared now. Changes nothing."""
-    from dca_daemon.cli.cash_out_views import explain, share_dict, show_split, split_dict
+    from dca_daemon.cli.cash_out_views import commission_dict, explain, share_dict, show_split, split_dict
     from dca_daemon.runtime.wiring import intake_config
 
     settings = load()
     config = intake_config(settings)
-    view, split, shares = with_books(settings, lambda db: _preview(db, config, cash_out))
-    explanation = explain(view.source_row, split, len(shares))
+    view, split, shares, commission = with_books(settings, lambda db: _preview(db, config, cash_out))
+    explanation = explain(view.source_row, split, len(shares), commission)
     if as_json:
         print_json(
             {
@@ -121,6 +121,7 @@ def preview(cash_out: CashOutRef, as_json: AsJson = False) -> None:
                 "state": view.summary.state,
                 "split": split_dict(split),
                 "shares": [share_dict(share, split.currency) for share in shares],
+                "commission": [commission_dict(part) for part in commission],
                 "explanation": explanation,
             }
         )
@@ -128,14 +129,13 @@ def preview(cash_out: CashOutRef, as_json: AsJson = False) -> None:
     say(f"Cash-out {view.summary.cash_out_id} is {view.summary.state}: {view.summary.reason_text}.")
     say("If it were distributed now (nothing is changed):")
     say()
-    show_split(split, shares, explanation)
+    show_split(split, shares, explanation, commission)
 
 
 async def _preview(
     db: Database, config: IntakeConfig, reference: str
-) -> tuple[CashOutView, SplitView, list[ShareView]]:
+) -> tuple[CashOutView, SplitView, list[ShareView], list[CommissionView]]:
     from dca_daemon.services import cash_outs
 
     view = await cash_outs.show(db, reference)
-    split, shares = await cash_outs.preview(db, config, str(view.summary.cash_out_id))
-    return view, split, shares
+    return view, *await cash_outs.preview(db, config, str(view.summary.cash_out_id))

@@ -22,10 +22,17 @@ from dca_daemon.cli.output import (
     source_sats_json,
     when,
 )
+from dca_daemon.domain.commission import BASIS_POINTS, percent_decimal, percent_text
 from dca_daemon.domain.money import fiat_text, sats_text
 
 if TYPE_CHECKING:
-    from dca_daemon.services.cash_outs import CashOutSummary, CashOutView, ShareView, SplitView
+    from dca_daemon.services.cash_outs import (
+        CashOutSummary,
+        CashOutView,
+        CommissionView,
+        ShareView,
+        SplitView,
+    )
 
 
 def summary_dict(summary: CashOutSummary) -> dict[str, Any]:
@@ -71,6 +78,8 @@ def split_dict(split: SplitView) -> dict[str, Any]:
         "total_sats": split.total_sats,
         "principal_sats": split.principal_sats,
         "commission_sats": split.commission_sats,
+        "commission_shared_sats": split.commission_shared_sats,
+        "commission_version_id": split.commission_version_id,
         "clients_sats": split.clients_sats,
         "uncovered_sats": split.uncovered_sats,
         "house_sats": split.house_sats,
@@ -94,6 +103,19 @@ def share_dict(share: ShareView, currency: str) -> dict[str, Any]:
     }
 
 
+def commission_dict(part: CommissionView) -> dict[str, Any]:
+    """A receiver's share of the commission, for scripts."""
+    return {
+        "client_id": part.client_id,
+        "receiver": part.receiver,
+        "percent": percent_decimal(part.basis_points),
+        "sats": part.sats,
+        "state": part.state,
+        "payout_id": part.payout_id,
+        "payout_state": part.payout_state,
+    }
+
+
 def whole_dict(view: CashOutView) -> dict[str, Any]:
     """All of a cash-out, for scripts."""
     row = view.source_row
@@ -113,7 +135,8 @@ def whole_dict(view: CashOutView) -> dict[str, Any]:
         },
         "split": None if view.split is None else split_dict(view.split),
         "shares": [] if view.split is None else [share_dict(s, view.split.currency) for s in view.shares],
-        "explanation": [] if view.split is None else explain(row, view.split, len(view.shares)),
+        "commission": [commission_dict(part) for part in view.commission],
+        "explanation": [] if view.split is None else explain(row, view.split, len(view.shares), view.commission),
         "log": [{**entry, "at": iso(entry["at"])} for entry in view.log],
     }
 
@@ -124,12 +147,15 @@ _SOURCE_COLUMNS = (
 )  # fmt: skip
 
 
-def explain(row: Mapping[str, Any], split: SplitView, clients: int) -> list[str]:
+def explain(
+    row: Mapping[str, Any], split: SplitView, clients: int, commission: Sequence[CommissionView]
+) -> list[str]:
     """The split in sentences, with the row's own numbers."""
     return [
         *_commission_lines(row, split),
         *_charge_lines(split),
         *_share_lines(clients),
+        *_receiver_lines(split, commission),
         *_house_lines(split, clients),
     ]
 
@@ -173,10 +199,21 @@ def _share_lines(clients: int) -> list[str]:
     ]
 
 
+def _receiver_lines(split: SplitView, commission: Sequence[CommissionView]) -> list[str]:
+    if not commission:
+        return []
+    percent = percent_text(sum(part.basis_points for part in commission))
+    return [
+        f"of the commission, {percent} is shared (version {split.commission_version_id} of the shares)"
+        f" = {sats_text(split.commission_shared_sats)}; the house is the last participant"
+    ]
+
+
 def _house_lines(split: SplitView, clients: int) -> list[str]:
     """What the house's part consists of."""
     lines = [
-        f"house: {sats_text(split.commission_sats)} of commission + {sats_text(split.uncovered_sats)} of principal"
+        f"house: {sats_text(split.commission_sats - split.commission_shared_sats)} of commission"
+        f" + {sats_text(split.uncovered_sats)} of principal"
         f" that no client's balance covered = {sats_text(split.house_sats)}"
     ]
     if not clients:
@@ -186,8 +223,9 @@ def _house_lines(split: SplitView, clients: int) -> list[str]:
             f"the clients' balances covered {fiat_text(split.clients_minor, split.currency)}; the house took part"
             f" with the weight of the other {fiat_text(split.uncovered_minor, split.currency)}"
         )
+    receivers = f" + commission {sats_text(split.commission_shared_sats)}" if split.commission_shared_sats else ""
     lines.append(
-        f"check: clients {sats_text(split.clients_sats)} + house {sats_text(split.house_sats)}"
+        f"check: clients {sats_text(split.clients_sats)}{receivers} + house {sats_text(split.house_sats)}"
         f" = {sats_text(split.total_sats)}; clients {fiat_text(split.clients_minor, split.currency)}"
         f" + house {fiat_text(split.house_minor, split.currency)} = {fiat_text(split.fiat_minor, split.currency)}"
     )
@@ -221,7 +259,8 @@ def show_whole(view: CashOutView) -> None:
     )
     if view.split is not None:
         say()
-        show_split(view.split, view.shares, explain(row, view.split, len(view.shares)))
+        explanation = explain(row, view.split, len(view.shares), view.commission)
+        show_split(view.split, view.shares, explanation, view.commission)
     say()
     print_table(
         ("when", "what", "~detail", "#payout"),
@@ -262,7 +301,8 @@ def show_rehearsed(view: CashOutView, heading: str) -> None:
     )
     if view.split is not None:
         say()
-        show_split(view.split, view.shares, explain(view.source_row, view.split, len(view.shares)))
+        explanation = explain(view.source_row, view.split, len(view.shares), view.commission)
+        show_split(view.split, view.shares, explanation, view.commission)
     say()
 
 
@@ -280,7 +320,12 @@ def show_decided(view: CashOutView) -> None:
         say(f"Cash-out {summary.settles_id} is settled by it, and can't be distributed any more.")
 
 
-def show_split(split: SplitView, shares: Sequence[ShareView], explanation: Sequence[str]) -> None:
+def show_split(
+    split: SplitView,
+    shares: Sequence[ShareView],
+    explanation: Sequence[str],
+    commission: Sequence[CommissionView],
+) -> None:
     """Split and shares for people."""
     say("Split")
     for line in explanation:
@@ -313,6 +358,34 @@ def show_split(split: SplitView, shares: Sequence[ShareView], explanation: Seque
         title=f"Shares of the principal, {sats_text(split.principal_sats)}",
         empty="No client took part.",
     )  # fmt: skip
+
+    if commission:
+        say()
+        _show_commission(split, commission)
+
+
+def _show_commission(split: SplitView, commission: Sequence[CommissionView]) -> None:
+    house = split.commission_sats - split.commission_shared_sats
+    rest = BASIS_POINTS - sum(part.basis_points for part in commission)
+    print_table(
+        ("receiver", ">share", ">sats", "record", "payment", "#payout"),
+        [
+            *(
+                (
+                    f"{p.client_id} {p.receiver}",
+                    percent_text(p.basis_points),
+                    sats_text(p.sats),
+                    p.state,
+                    p.payout_state,
+                    p.payout_id,
+                )
+                for p in commission
+            ),
+            ("house", percent_text(rest), sats_text(house), None, None, None),
+        ],
+        title=f"Shares of the commission, {sats_text(split.commission_sats)}",
+        empty="",
+    )
 
 
 def _house_row(split: SplitView, weights: int) -> tuple[str | None, ...]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from dca_daemon.cli import adjust
 from dca_daemon.cli.audit import show_entries
-from dca_daemon.cli.client_views import as_dict, history_dict, show_history, show_whole
+from dca_daemon.cli.client_views import answered, as_dict, history_dict, info_dict, show_history, show_whole
 from dca_daemon.cli.context import actor, confirm, load, usage_error, with_books, with_wallet
 from dca_daemon.cli.destination import Address, KeyFile, KeyStdin, Lnurl, read_destination
 from dca_daemon.cli.output import AsJson, Limit, Yes, print_json, print_table, say
@@ -70,22 +71,13 @@ def add(
 
     view, info = with_books(settings, work)
     if as_json:
-        print_json({"client": as_dict(view), "destination_info": _info_dict(info)})
+        print_json({"client": as_dict(view), "destination_info": info_dict(info)})
         return
     say(f"Client {view.client_id} {view.name!r} is added, in {view.mode} mode, paid to {view.destination}.")
-    say(_answered(info))
+    say(answered(info))
     if view.mode is clients.Mode.FIXED and per_day is None:
         say(f"It buys nothing yet: dca-daemon fixed client {view.client_id} --per-day AMOUNT")
     say(f"Next: dca-daemon deposit record {view.client_id} AMOUNT")
-
-
-def _info_dict(info: DestinationInfo) -> dict[str, Any]:
-    return {"name": info.name, "min_sats": info.min_sats, "max_sats": info.max_sats}
-
-
-def _answered(info: DestinationInfo) -> str:
-    most = "" if info.max_sats is None else f" to {sats_text(info.max_sats)}"
-    return f"The destination answered as {info.name!r}; it takes from {sats_text(info.min_sats)}{most} at once."
 
 
 @app.command("list")
@@ -196,7 +188,7 @@ def _set_destination(
     if under_way_sats:
         owed += f" {sats_text(under_way_sats)} in payouts under way, or held, still go to the old one."
     question = f"Pay {before.name!r} to {destination.address or 'the LNbits wallet'} ({info.name!r}) from now on?"
-    confirm(f"{_answered(info)} So far: {before.destination}.{owed} {question}", yes=yes)
+    confirm(f"{answered(info)} So far: {before.destination}.{owed} {question}", yes=yes)
     return with_books(settings, work)
 
 
@@ -236,3 +228,6 @@ def _changed(view: ClientView, *, as_json: bool) -> None:
         print_json({"client": as_dict(view)})
     else:
         say(f"Client {view.client_id} {view.name!r}: {view.mode} mode, {view.status}, paid to {view.destination}.")
+
+
+adjust.register(app)

@@ -9,6 +9,7 @@ from dca_daemon.cli.output import fiat_json, iso, price_json, price_text, print_
 from dca_daemon.domain.money import fiat_text, sats_text
 
 if TYPE_CHECKING:
+    from dca_daemon.payouts.wallet import DestinationInfo
     from dca_daemon.services.clients import ClientView
 
 
@@ -101,3 +102,14 @@ def show_history(records: Sequence[Mapping[str, Any]]) -> None:
         title="Newest distribution records",
         empty="None yet.",
     )
+
+
+def info_dict(info: DestinationInfo) -> dict[str, Any]:
+    """What a destination answered, for scripts."""
+    return {"name": info.name, "min_sats": info.min_sats, "max_sats": info.max_sats}
+
+
+def answered(info: DestinationInfo) -> str:
+    """What a destination answered, for people."""
+    most = "" if info.max_sats is None else f" to {sats_text(info.max_sats)}"
+    return f"The destination answered as {info.name!r}; it takes from {sats_text(info.min_sats)}{most} at once."

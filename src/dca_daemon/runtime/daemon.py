@@ -1,7 +1,7 @@
 """`dca-daemon run`: everything together, for years.
 
     http, watchdog ─────────────────────────────── from the start, also on standby
-    wait for the lock ─► leader, listener, scanner, intake, payer, fixed, reconciler ─► lock lost? wait again
+    wait for the lock ─► leader, listener, scanner, intake, payer, fixed, releaser, reconciler ─► lost? wait again
 
 What the daemon needs may be away for any time, in any order: each service waits for what it needs by itself.
 Only what waiting can't mend (settings, the schema, the encryption key) ends it, at once, with a clear line.
@@ -34,12 +34,13 @@ from dca_daemon.runtime.leader import LeaderLock
 from dca_daemon.runtime.logging import count_events_with
 from dca_daemon.runtime.reconciler import Reconciler
 from dca_daemon.runtime.recoverer import Recoverer
+from dca_daemon.runtime.releaser import Releaser
 from dca_daemon.runtime.service_queue import CashOutQueue
 from dca_daemon.runtime.settings import Settings
 from dca_daemon.runtime.status_board import StatusBoard
 from dca_daemon.runtime.supervisor import Service, stop_on_signals, supervise
 from dca_daemon.runtime.tasks import follow, pause, until_stopped
-from dca_daemon.services import baseline, clients, pools
+from dca_daemon.services import baseline, clients, commission_release, pools
 from dca_daemon.services.intake import Intake
 from dca_daemon.services.rates import Rates
 from dca_daemon.services.reconcile import ReconcileConfig, Sides, reconcile
@@ -95,10 +96,11 @@ class Daemon:
         self.board = StatusBoard(
             self._db, self._listener, self._scanner, self._queue, self._payer, self._lock, settings
         )
+        self._releaser = Releaser(lambda: commission_release.look(self._db), self._payer.wake)
         self._booker = Booker(
             self._queue,
             Intake(self._db, wiring.intake_config(settings)),
-            self._payer.wake,
+            self._on_booked,
             self._heartbeats,
             self.board.metrics,
             batch_size=settings.intake.batch_size,
@@ -109,6 +111,10 @@ class Daemon:
 
     def _on_connected(self) -> None:
         self._scanner.wake(sweep=True)
+
+    def _on_booked(self) -> None:
+        self._payer.wake()
+        self._releaser.wake()
 
     async def _outdated(self, digests: Sequence[RowDigest]) -> list[str]:
         return await baseline.outdated(self._db, digests)
@@ -196,6 +202,7 @@ class Daemon:
             "listener": lambda: until_stopped(session, self._listener.run()),
             "scanner": lambda: until_stopped(session, self._scan()),
             "intake": lambda: self._booker.run(session),
+            "releaser": lambda: until_stopped(session, self._releaser.run()),
         }
         rates = Rates(self._db, self._price_feed, wiring.rates_config(self._settings))
         runner = FixedRunner(self._db, rates, self._payer.wake, retry_seconds=self._settings.fixed.retry_seconds)

@@ -19,9 +19,10 @@ from dca_daemon.domain.cash_out import (
     classify,
     split_row,
 )
+from dca_daemon.domain.commission import allocate_commission
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.ledger.db import Database, lock_pool, one, rows
-from dca_daemon.services.booking import flow_balances
+from dca_daemon.services.booking import commission_terms, flow_balances
 from dca_daemon.services.filters import LEFT_OUT
 from dca_daemon.services.intake import IntakeConfig
 from dca_daemon.services.pools import Pool
@@ -69,6 +70,19 @@ class ShareView:
 
 
 @dataclass(frozen=True, slots=True)
+class CommissionView:
+    """What one receiver got of a cash-out's commission, and where its payment stands."""
+
+    client_id: int
+    receiver: str
+    basis_points: int
+    sats: int
+    state: str
+    payout_id: str | None
+    payout_state: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SplitView:
     """How a cash-out was, or would be, split. Sats; fiat in minor units."""
 
@@ -78,6 +92,8 @@ class SplitView:
     total_sats: int
     principal_sats: int
     commission_sats: int
+    commission_shared_sats: int
+    commission_version_id: int | None
     clients_sats: int
     uncovered_sats: int
     house_sats: int
@@ -91,18 +107,19 @@ class SplitView:
         # Asserted when read back, as it was when written.
         assert self.principal_sats + self.commission_sats == self.total_sats
         assert self.clients_sats + self.uncovered_sats == self.principal_sats
-        assert self.clients_sats + self.house_sats == self.total_sats
+        assert self.clients_sats + self.commission_shared_sats + self.house_sats == self.total_sats
         assert self.clients_minor + self.house_minor == self.fiat_minor
 
 
 @dataclass(frozen=True, slots=True)
 class CashOutView:
-    """One cash-out, whole: the source's row, the split, the shares, and what happened when."""
+    """One cash-out, whole: the source's row, the split in force, its shares, and what happened when."""
 
     summary: CashOutSummary
     source_row: Mapping[str, Any]
     split: SplitView | None
     shares: tuple[ShareView, ...]
+    commission: tuple[CommissionView, ...]
     log: tuple[Mapping[str, Any], ...]
 
 
@@ -113,7 +130,8 @@ _SUMMARY = """
            CASE WHEN d.id IS NOT NULL THEN d.principal_sats - d.uncovered_sats END AS client_sats,
            CASE WHEN d.id IS NOT NULL THEN (
                SELECT coalesce(sum(r.sats), 0)::bigint FROM distribution_record r
-                WHERE r.distribution_id = d.id AND r.state IN ('settled', 'nothing')) END AS settled_sats,
+                WHERE r.distribution_id = d.id AND r.type <> 'commission'
+                  AND r.state IN ('settled', 'nothing')) END AS settled_sats,
            c.settles_id, (SELECT s.id FROM cash_out s WHERE s.settles_id = c.id) AS settled_by_id
       FROM cash_out c
       LEFT JOIN machine m ON m.device_id = c.device_id
@@ -205,11 +223,13 @@ async def whole(conn: AsyncConnection, cash_out_id: int) -> CashOutView:
         id=cash_out_id,
     )
     shares = await _shares(conn, distribution.id) if distribution is not None else []
+    commission = await _commission(conn, distribution.id) if distribution is not None else []
     return CashOutView(
         summary=summary,
         source_row=row,
         split=_split_view(distribution, shares) if distribution is not None else None,
         shares=tuple(shares),
+        commission=tuple(commission),
         log=tuple(await _log(conn, cash_out_id)),
     )
 
@@ -224,9 +244,11 @@ def _split_view(d: Any, shares: list[ShareView]) -> SplitView:
         total_sats=d.total_sats,
         principal_sats=d.principal_sats,
         commission_sats=d.commission_sats,
+        commission_shared_sats=d.commission_shared_sats,
+        commission_version_id=d.commission_version_id,
         clients_sats=clients_sats,
         uncovered_sats=d.uncovered_sats,
-        house_sats=d.commission_sats + d.uncovered_sats,
+        house_sats=d.commission_sats - d.commission_shared_sats + d.uncovered_sats,
         fiat_minor=d.fiat_minor,
         charge_minor=d.charge_minor,
         clients_minor=clients_minor,
@@ -252,10 +274,26 @@ async def _shares(conn: AsyncConnection, distribution_id: int) -> list[ShareView
              LEFT JOIN posting po ON po.entry_id = d.entry_id AND po.account_id = a.id
              LEFT JOIN payout_record pr ON pr.record_id = r.id AND pr.active
              LEFT JOIN payout p ON p.id = pr.payout_id
-            WHERE r.distribution_id = :id ORDER BY r.client_id""",
+            WHERE r.distribution_id = :id AND r.type <> 'commission' ORDER BY r.client_id""",
         id=distribution_id,
     )
     return [ShareView(**r._mapping) for r in found]
+
+
+async def _commission(conn: AsyncConnection, distribution_id: int) -> list[CommissionView]:
+    found = await rows(
+        conn,
+        """SELECT r.client_id, c.name AS receiver, s.basis_points, r.sats, r.state,
+                  CAST(p.id AS text) AS payout_id, p.state AS payout_state
+             FROM distribution_record r JOIN client c ON c.id = r.client_id
+             JOIN distribution d ON d.id = r.distribution_id
+             JOIN commission_share s ON s.version_id = d.commission_version_id AND s.client_id = r.client_id
+             LEFT JOIN payout_record pr ON pr.record_id = r.id AND pr.active
+             LEFT JOIN payout p ON p.id = pr.payout_id
+            WHERE r.distribution_id = :id AND r.type = 'commission' ORDER BY r.client_id""",
+        id=distribution_id,
+    )
+    return [CommissionView(**r._mapping) for r in found]
 
 
 async def _log(conn: AsyncConnection, cash_out_id: int) -> list[Mapping[str, Any]]:
@@ -276,7 +314,9 @@ async def _log(conn: AsyncConnection, cash_out_id: int) -> list[Mapping[str, Any
     return [dict(r._mapping) for r in found]
 
 
-async def preview(db: Database, config: IntakeConfig, reference: str) -> tuple[SplitView, list[ShareView]]:
+async def preview(
+    db: Database, config: IntakeConfig, reference: str
+) -> tuple[SplitView, list[ShareView], list[CommissionView]]:
     """How a cash-out that is not distributed would be shared now, by the same rules. Writes nothing.
 
     Raises `InputError` with the reason when it can't be distributed.
@@ -297,6 +337,8 @@ async def preview(db: Database, config: IntakeConfig, reference: str) -> tuple[S
         await lock_pool(conn, where.pool_id)
         balances = await flow_balances(conn, where.pool_id)
         allocation = allocate_flow(parts.principal_sats, parts.charge_minor, balances)
+        terms = await commission_terms(conn)
+        commission = allocate_commission(parts.commission_sats, terms.basis_points)
         names = {r.id: r.name for r in await rows(conn, "SELECT id, name FROM client")}
     clients_sats = sum(s.sats for s in allocation.shares)
     clients_minor = sum(s.fiat_minor for s in allocation.shares)
@@ -307,9 +349,11 @@ async def preview(db: Database, config: IntakeConfig, reference: str) -> tuple[S
         total_sats=parts.total_sats,
         principal_sats=parts.principal_sats,
         commission_sats=parts.commission_sats,
+        commission_shared_sats=commission.shared_sats,
+        commission_version_id=terms.version_id,
         clients_sats=clients_sats,
         uncovered_sats=allocation.house_sats,
-        house_sats=parts.total_sats - clients_sats,
+        house_sats=commission.house_sats + allocation.house_sats,
         fiat_minor=fiat_minor,
         charge_minor=parts.charge_minor,
         clients_minor=clients_minor,
@@ -322,7 +366,13 @@ async def preview(db: Database, config: IntakeConfig, reference: str) -> tuple[S
         )
         for s in allocation.shares
     ]
-    return view, shares
+    receivers = [
+        CommissionView(
+            p.client_id, names[p.client_id], terms.basis_points[p.client_id], p.sats, "preview", None, None
+        )
+        for p in commission.parts
+    ]
+    return view, shares, receivers
 
 
 async def _pool_now(conn: AsyncConnection, device_id: str) -> Pool:

@@ -25,10 +25,11 @@ NAME_MAX_CHARS = 80
 
 
 class Mode(StrEnum):
-    """How a client buys: with each cash-out, or a fixed amount a day."""
+    """How a client buys: with each cash-out, or a fixed amount a day. A receiver only gets commission."""
 
     FLOW = "flow"
     FIXED = "fixed"
+    COMMISSION = "commission"
 
 
 class Status(StrEnum):
@@ -172,10 +173,21 @@ async def find(conn: AsyncConnection, reference: str) -> int:
     return int(found.id)
 
 
+async def refuse_receiver(conn: AsyncConnection, client_id: int, what: str) -> None:
+    """Raises `InputError` for a wallet that only receives commission: it `what` (can have no deposit)."""
+    found = await one(conn, "SELECT name, mode FROM client WHERE id = :id", id=client_id)
+    if found.mode == Mode.COMMISSION:
+        raise InputError(f"{found.name!r} only receives commission: it {what}")
+
+
 async def set_mode(
     db: Database, reference: str, mode: Mode, *, actor: str, reason: str | None = None
 ) -> ClientView:
     """Changes how a client buys from now on."""
+    if mode is Mode.COMMISSION:
+        raise InputError("no client becomes a receiver", remedy="add one: dca-daemon commission add-receiver")
+    async with db.transaction() as conn:
+        await refuse_receiver(conn, await find(conn, reference), "has no other mode")
     return await _set(db, reference, "mode", mode, actor=actor, action="client.set-mode", reason=reason)
 
 
@@ -336,7 +348,7 @@ _VIEW = """
                    FROM distribution_record
                   WHERE CAST(:id AS bigint) IS NULL OR client_id = :id GROUP BY client_id) r
         ON r.client_id = c.id
-     WHERE CAST(:id AS bigint) IS NULL OR c.id = :id
+     WHERE CASE WHEN CAST(:id AS bigint) IS NULL THEN c.mode <> 'commission' ELSE c.id = :id END
      ORDER BY c.id
 """
 _BALANCES = """
@@ -355,7 +367,7 @@ _BALANCES = """
 
 
 async def list_all(db: Database) -> list[ClientView]:
-    """All clients, by id."""
+    """All clients, by id; not the wallets that only receive commission."""
     async with db.transaction() as conn:
         return await _views(conn, None)
 

@@ -67,6 +67,7 @@ async def record(
 
     async def work(conn: AsyncConnection) -> int:
         client_id = await clients.find(conn, client)
+        await clients.refuse_receiver(conn, client_id, "can have no deposit")
         where = await pools.find(conn, pool)
         await pools.require_currency(conn, where, currency)
         amount_minor = parse_fiat(amount, where.currency)

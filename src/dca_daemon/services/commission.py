@@ -1,0 +1,297 @@
+"""Commission shares: who gets how much of each commission, and when it becomes payable.
+
+A change is a new version of the whole set; each commission record names the version that it was booked by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dca_daemon.domain.cash_out import MAX_CASH_OUT_SATS
+from dca_daemon.domain.commission import BASIS_POINTS, Pay, parse_percent, percent_text
+from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
+from dca_daemon.domain.local_times import check_zone, parse_local_time
+from dca_daemon.domain.money import sats_text
+from dca_daemon.domain.text import plain
+from dca_daemon.ledger.db import Database, execute, int_array, one, rows, scalar
+from dca_daemon.services import clients, commission_release
+from dca_daemon.services.audit import audit
+from dca_daemon.services.commission_release import Released, lock
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class PayRule:
+    """When what was shared becomes payable. `times` are local times like `18:30` in `zone`."""
+
+    pay: Pay = Pay.AT_ONCE
+    times: tuple[str, ...] = ()
+    zone: str | None = None
+    from_sats: int | None = None
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        if self.pay is Pay.AT_TIMES:
+            return f"gathered, and paid daily at {', '.join(self.times)} ({self.zone})"
+        if self.pay is Pay.FROM_AMOUNT:
+            assert self.from_sats is not None
+            return f"gathered, and paid to each receiver once it comes to {sats_text(self.from_sats)}"
+        return "paid at once, with each cash-out"
+
+
+@dataclass(frozen=True, slots=True)
+class ShareOf:
+    """One receiver's share in a version."""
+
+    client_id: int
+    name: str
+    basis_points: int
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of the shares; the newest is in force. Without any, all commission is the house's."""
+
+    version_id: int | None
+    rule: PayRule
+    shares: tuple[ShareOf, ...]
+    reason: str | None = None
+    created_at: datetime | None = None
+    actor: str | None = None
+
+    @property
+    def shared_basis_points(self) -> int:
+        """What the active shares come to."""
+        return sum(s.basis_points for s in self.shares if s.active)
+
+    @property
+    def house_basis_points(self) -> int:
+        """What stays with the house."""
+        return BASIS_POINTS - self.shared_basis_points
+
+
+NO_VERSION = Version(None, PayRule(), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asks for. None: as it is in the version in force.
+
+    `shares` are (client or receiver, percentage as typed), the whole set; `active` and `inactive` name those of
+    them that get something, or nothing, from now on.
+    """
+
+    shares: tuple[tuple[str, str], ...] | None = None
+    active: tuple[str, ...] = ()
+    inactive: tuple[str, ...] = ()
+    rule: PayRule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A new version beside the one that it replaces, and what it makes payable at once."""
+
+    before: Version
+    after: Version
+    freed_sats: int
+    names: Mapping[int, str]
+
+
+def pay_rule(*, at_once: bool, times: Sequence[str], zone: str | None, from_sats: int | None) -> PayRule | None:
+    """The rule that a person asked for; None when nothing was said. Raises `InputError`."""
+    if [at_once, bool(times), from_sats is not None].count(True) > 1:
+        raise InputError("say once when it is paid: at once, at times, or from an amount on")
+    if bool(times) != (zone is not None):
+        raise InputError("times of the day need a zone, and a zone needs times", remedy="add --pay-at and --zone")
+    if times:
+        assert zone is not None
+        parsed = [parse_local_time(t) for t in times]
+        twice = next((t for t in parsed if parsed.count(t) > 1), None)
+        if twice is not None:
+            raise InputError(f"the time {twice} is given twice")
+        return PayRule(Pay.AT_TIMES, tuple(sorted(parsed)), check_zone(zone))
+    if from_sats is not None:
+        if not 0 < from_sats <= MAX_CASH_OUT_SATS:
+            raise InputError(f"the amount to pay from is 1 to {sats_text(MAX_CASH_OUT_SATS)}, not {from_sats}")
+        return PayRule(Pay.FROM_AMOUNT, from_sats=from_sats)
+    return PayRule() if at_once else None
+
+
+_VERSION = "SELECT id, pay, pay_times, zone, pay_from_sats, reason, created_at, actor FROM commission_version"
+
+
+async def in_force(conn: AsyncConnection) -> Version:
+    """The newest version, with its shares."""
+    found = await versions(conn, limit=1)
+    return found[0] if found else NO_VERSION
+
+
+async def versions(conn: AsyncConnection, *, limit: int) -> list[Version]:
+    """The newest versions first."""
+    found = await rows(conn, f"{_VERSION} ORDER BY id DESC LIMIT :limit", limit=limit)
+    shares: dict[int, list[ShareOf]] = {}
+    for s in await rows(
+        conn,
+        """SELECT s.version_id, s.client_id, c.name, s.basis_points, s.active
+             FROM commission_share s JOIN client c ON c.id = s.client_id
+            WHERE s.version_id = ANY(CAST(:ids AS bigint[])) ORDER BY s.client_id""",
+        ids=int_array(v.id for v in found),
+    ):
+        shares.setdefault(s.version_id, []).append(ShareOf(s.client_id, s.name, s.basis_points, s.active))
+    return [
+        Version(
+            version_id=v.id,
+            rule=PayRule(Pay(v.pay), tuple(v.pay_times), v.zone, v.pay_from_sats),
+            shares=tuple(shares.get(v.id, ())),
+            reason=v.reason,
+            created_at=v.created_at,
+            actor=v.actor,
+        )
+        for v in found
+    ]
+
+
+async def preview(db: Database, wish: Wish) -> Change:
+    """What a new version would be. Raises `InputError`; changes nothing."""
+    async with db.transaction() as conn:
+        return await _change(conn, wish)
+
+
+async def apply(db: Database, wish: Wish, *, seen: Version, reason: str | None, actor: str) -> Change:
+    """Makes the new version, in force from the next cash-out on.
+
+    `seen` is the version that the person looked at: raises `ConflictError` when another was made meanwhile.
+    """
+
+    async def work(conn: AsyncConnection) -> tuple[Change, list[Released]]:
+        await lock(conn)
+        change = await _change(conn, wish)
+        if change.before.version_id != seen.version_id:
+            raise ConflictError(
+                "the commission shares were changed meanwhile", remedy="look again: dca-daemon commission show"
+            )
+        now: datetime = await scalar(conn, "SELECT now()")
+        # What the old version has made payable by now still is.
+        released = await commission_release.release_due(conn, now, actor=actor)
+        version_id = await _insert(conn, change.after, reason, actor)
+        released += await commission_release.release_due(conn, now, actor=actor)
+        await audit(
+            conn,
+            actor=actor,
+            action="commission.set",
+            subject=f"commission-version:{version_id}",
+            before=_plain(change.before),
+            after=_plain(change.after),
+            reason=reason,
+        )
+        freed_sats = sum(r.sats for r in released)
+        return replace(change, after=await in_force(conn), freed_sats=freed_sats), released
+
+    change, released = await db.run(work)
+    for one_release in released:
+        commission_release.tell(one_release)
+    log.info(
+        "commission.set",
+        version_id=change.after.version_id,
+        shared_basis_points=change.after.shared_basis_points,
+        receivers=len(change.after.shares),
+        pay=change.after.rule.pay,
+    )
+    return change
+
+
+async def _insert(conn: AsyncConnection, version: Version, reason: str | None, actor: str) -> int:
+    rule = version.rule
+    version_id: int = await scalar(
+        conn,
+        """INSERT INTO commission_version (pay, pay_times, zone, pay_from_sats, reason, actor)
+           VALUES (:pay, :times, :zone, :from_sats, :reason, :actor) RETURNING id""",
+        pay=rule.pay,
+        times=list(rule.times),
+        zone=rule.zone,
+        from_sats=rule.from_sats,
+        reason=reason,
+        actor=actor,
+    )
+    if version.shares:
+        await execute(
+            conn,
+            """INSERT INTO commission_share (version_id, client_id, basis_points, active)
+               SELECT :version, * FROM unnest(CAST(:clients AS bigint[]), CAST(:points AS integer[]),
+                                              CAST(:active AS boolean[]))""",
+            version=version_id,
+            clients=[s.client_id for s in version.shares],
+            points=[s.basis_points for s in version.shares],
+            active=[s.active for s in version.shares],
+        )
+    return version_id
+
+
+def _plain(version: Version) -> dict[str, Any] | None:
+    """For the audit log."""
+    if version.version_id is None and not version.shares and version.rule == PayRule():
+        return None
+    return {
+        "pay": version.rule.text,
+        "shares": {
+            f"client:{s.client_id}": percent_text(s.basis_points) + ("" if s.active else " (inactive)")
+            for s in version.shares
+        },
+    }
+
+
+async def _change(conn: AsyncConnection, wish: Wish) -> Change:
+    before = await in_force(conn)
+    rule = wish.rule or before.rule
+    shares = await _shares(conn, before, wish)
+    if (rule, shares) == (before.rule, before.shares):
+        raise InputError("that is how the commission is shared already", remedy="see: dca-daemon commission show")
+    after = Version(None, rule, shares)
+    if after.shared_basis_points > BASIS_POINTS:
+        raise InputError(f"the shares come to {percent_text(after.shared_basis_points)}: 100 % is all there is")
+    freed_sats = await commission_release.gathered_sats(conn) if rule.pay is Pay.AT_ONCE else 0
+    return Change(before, after, freed_sats, {s.client_id: s.name for s in (*before.shares, *shares)})
+
+
+async def _shares(conn: AsyncConnection, before: Version, wish: Wish) -> tuple[ShareOf, ...]:
+    found: dict[int, ShareOf] = {}
+    if wish.shares is None:
+        found = {s.client_id: s for s in before.shares}
+    for reference, percent in wish.shares or ():
+        basis_points = parse_percent(percent)
+        client_id, name = await _receiver(conn, reference)
+        if client_id in found:
+            raise InputError(f"{name} is given two shares", remedy="give each receiver one")
+        found[client_id] = ShareOf(client_id, name, basis_points, True)
+    switched: set[int] = set()
+    for active, references in ((True, wish.active), (False, wish.inactive)):
+        for reference in references:
+            client_id, name = await _receiver(conn, reference)
+            if client_id not in found:
+                raise InputError(f"{name} has no share", remedy=f"give it one: '{name}=PERCENT'")
+            if client_id in switched:
+                raise InputError(f"{name} is named twice, to be active or inactive")
+            switched.add(client_id)
+            found[client_id] = replace(found[client_id], active=active)
+    return tuple(found[client_id] for client_id in sorted(found))
+
+
+async def _receiver(conn: AsyncConnection, reference: str) -> tuple[int, str]:
+    try:
+        client_id = await clients.find(conn, reference)
+    except NotFoundError:
+        raise NotFoundError(
+            f"there is no client or receiver {plain(reference)!r}",
+            remedy="see: dca-daemon commission show, client list; a new one: dca-daemon commission add-receiver",
+        ) from None
+    found = await one(conn, "SELECT name FROM client WHERE id = :id", id=client_id)
+    return client_id, found.name

@@ -1,0 +1,90 @@
+"""What each receiver got of the commission, day by day or month by month, and by which versions it was shared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from enum import StrEnum
+
+from dca_daemon.ledger.db import Database, rows
+from dca_daemon.services import clients, commission
+from dca_daemon.services.commission import Version
+
+
+class Period(StrEnum):
+    """By what amounts are summed up."""
+
+    DAY = "day"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodAmount:
+    """One receiver's commission of the cash-outs of one period, and what of it has been paid; in sats."""
+
+    period: str  # 2026-11-22, or 2026-11
+    client_id: int
+    name: str
+    records: int
+    sats: int
+    settled_sats: int
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The newest versions first, and the amounts, the newest period first."""
+
+    versions: tuple[Version, ...]
+    amounts: tuple[PeriodAmount, ...]
+
+
+_FORMAT = {Period.DAY: "%Y-%m-%d", Period.MONTH: "%Y-%m"}
+
+
+async def history(
+    db: Database,
+    *,
+    by: Period = Period.MONTH,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    receiver: str | None = None,
+    zone: tzinfo | None = None,
+    limit: int = 50,
+) -> History:
+    """At most `limit` versions; amounts of cash-outs that happened from `since` until before `until`.
+
+    Days are those of `zone`; None: this computer's.
+    """
+    async with db.transaction() as conn:
+        versions = await commission.versions(conn, limit=limit)
+        found = await rows(
+            conn,
+            # Quarters of an hour: every zone's days begin at one of them.
+            """SELECT date_bin('15 minutes', d.happened_at, 'epoch') AS at, r.client_id, c.name,
+                      count(*) AS records, sum(r.sats)::bigint AS sats,
+                      coalesce(sum(r.sats) FILTER (WHERE r.state = 'settled'), 0)::bigint AS settled
+                 FROM distribution_record r JOIN distribution d ON d.id = r.distribution_id
+                 JOIN client c ON c.id = r.client_id
+                WHERE r.type = 'commission' AND r.state <> 'reversed'
+                  AND (CAST(:since AS timestamptz) IS NULL OR d.happened_at >= :since)
+                  AND (CAST(:until AS timestamptz) IS NULL OR d.happened_at < :until)
+                  AND (CAST(:client AS bigint) IS NULL OR r.client_id = :client)
+                GROUP BY 1, 2, 3""",
+            since=since,
+            until=until,
+            client=None if receiver is None else await clients.find(conn, receiver),
+        )
+    sums: dict[tuple[str, int], PeriodAmount] = {}
+    for r in found:
+        period = r.at.astimezone(zone).strftime(_FORMAT[by])
+        so_far = sums.get((period, r.client_id)) or PeriodAmount(period, r.client_id, r.name, 0, 0, 0)
+        sums[period, r.client_id] = PeriodAmount(
+            period,
+            r.client_id,
+            r.name,
+            so_far.records + r.records,
+            so_far.sats + r.sats,
+            so_far.settled_sats + r.settled,
+        )
+    amounts = sorted(sums.values(), key=lambda a: (a.period, -a.client_id), reverse=True)
+    return History(tuple(versions), tuple(amounts))
