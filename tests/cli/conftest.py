@@ -133,7 +133,14 @@ def _check_documented(arguments: tuple[str, ...], data: Any) -> None:
     text = JSON_KEYS[name]
     for _ in range(2):
         text += "".join(JSON_KEYS.get(word, "") for word in re.findall(r"`([a-z -]+)`", text))
-    for word in ("client show", "deposit confirm", "payout show", "cash-out list", "cash-out show"):
+    for word in (
+        "client show",
+        "deposit confirm",
+        "payout show",
+        "cash-out list",
+        "cash-out show",
+        "commission show",
+    ):
         if word.split()[0] == name.split()[0]:
             text += JSON_KEYS[word]
     missing = {key for key in _keys(data) if f"`{key}`" not in text}

@@ -19,9 +19,11 @@ from dca_daemon.cli import (
     cash_out,
     cash_out_decisions,
     client,
+    commission,
     context,
     db,
     deposit,
+    distribution,
     fixed,
     importing,
     intake_filter,
@@ -56,12 +58,15 @@ app = typer.Typer(
 run.register(app)
 reconcile.register(app)
 cash_out_decisions.register(cash_out.app)
+cash_out.app.command("reverse")(distribution.reverse_cash_out)
 for group in (
     db,
     lamassu,
     client,
     deposit,
     cash_out,
+    distribution,
+    commission,
     fixed,
     payout,
     pool,

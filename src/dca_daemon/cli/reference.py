@@ -67,6 +67,10 @@ JSON_KEYS: dict[str, str] = {
     "`in_payout_sats`, `settled_sats`, `credit_sats`, `records`), `records` (`id`, `type`, `cash_out_id`, "
     "`happened_at`, `booked_at`, `sats`, `fiat`, `currency`, `fiat_per_btc`, `state`, `payout_id`)",
     "client set": "`client`",
+    "client adjust": "`adjustment` (`id`, `client_id`, `client`, `pool_id`, `currency`, `fiat`, `sats`: one "
+    "of them null, `reason`, `corrects`, `at`, `actor`), `before`, `after` (its balance, or the "
+    "sats that it is owed less those that it was paid ahead)",
+    "client adjustments": "`adjustments` (each as in `client adjust`)",
     "client activate": "`client`",
     "client deactivate": "`client`",
     "client changes": "`changes` (as `audit`)",
@@ -84,11 +88,12 @@ JSON_KEYS: dict[str, str] = {
     "cash-out show": "`cash_out` (with `duplicates`, `entered_by`, `entry_reason`), `source_row`, `split` "
     "(null until "
     "distributed; `method`, `charge`, `currency`, "
-    "`total_sats`, `principal_sats`, `commission_sats`, `clients_sats`, `uncovered_sats`, `house_sats`, `fiat`, "
+    "`total_sats`, `principal_sats`, `commission_sats`, `commission_shared_sats`, `commission_version_id`, "
+    "`clients_sats`, `uncovered_sats`, `house_sats`, `fiat`, "
     "`charge_fiat`, `clients_fiat`, `uncovered_fiat`, `house_fiat`, `fiat_per_btc`), `shares` (`client_id`, "
     "`client`, `balance_before`, `sats`, `fiat`, `fiat_per_btc`, `state`, `payout_id`, `payout_state`), "
+    "`commission` (`client_id`, `receiver`, `percent`, `sats`, `state`, `payout_id`, `payout_state`), "
     "`explanation` (sentences), `log` (`at`, `event`, `detail`, `payout_id`)",
-    "cash-out preview": "`cash_out_id`, `state`, `split`, `shares`, `explanation`",
     "cash-out add": "as `cash-out show`; with `--dry-run` of what would be",
     "cash-out ignore": "as `cash-out show`",
     "cash-out process": "as `cash-out show`; with `--filtered`: `cash_outs` (their number), `sats`, `fiat` "
@@ -110,6 +115,26 @@ JSON_KEYS: dict[str, str] = {
     "`sats`, `records` (`client_id`, `amount`, `sats`))",
     "fixed history": "`runs` (`id`, `pool`, `rate` (as `fixed preview`), `date`, `time`, `zone`, `due_at`, `at`, "
     "`state`: done, nothing or skipped, `reason`, `actor`, `clients`, `amount`, `sats`, `reversed_at`)",
+    "cash-out preview": "`cash_out_id`, `state`, `split`, `shares`, `commission`, `explanation`",
+    "cash-out reverse": "`distribution` (as `distribution show`)",
+    "commission show": "`version` (`id`: null without any, `pay`: at-once, at-times or from-amount, `pay_times`, "
+    "`zone`, `pay_from_sats`, `shares` (`client_id`, `receiver`, `percent`, `active`), `shared_percent`, "
+    "`house_percent`, `reason`, `created_at`, `actor`), `next_release_at`, `house_sats`: of all commission so "
+    "far, `receivers` (`client_id`, `receiver`, `mode`, `status`, `destination`, `percent`: null without a share, "
+    "`active`, `gathered_sats`, `owed_sats`, `in_payout_sats`, `settled_sats`: of commission only). Percentages "
+    "are decimal strings",
+    "commission set": "`version` (as in `commission show`), `released_sats`",
+    "commission add-receiver": "`receiver` (as `client` in `client show`), `destination_info` (`name`, "
+    "`min_sats`, `max_sats`)",
+    "commission history": "`versions` (each as in `commission show`), `amounts` (`period`: 2026-11 or 2026-11-22, "
+    "`client_id`, `receiver`, `records`, `sats`, `settled_sats`)",
+    "commission release": "`released` (`client_id`, `receiver`, `records`, `sats`), `released_sats`",
+    "distribution list": "`distributions` (each as `distribution show`)",
+    "distribution show": "`distribution` (`id`, `kind`, `cash_out_id`, `external_id`, `pool_id`, `currency`, "
+    "`total_sats`, `house_sats`, `fiat`, `charge_fiat`, `happened_at`, `booked_at`, `entry_id`, `reason`, "
+    "`reversed_at`, `reversal_entry_id`, `records` (`id`, `client_id`, `client`, `type`, `sats`, `fiat`, `state`, "
+    "`payout_id`, `payout_state`))",
+    "distribution reverse": "`distribution`",
     "payout list": "`payouts` (each as `payout show`)",
     "payout show": "`payout` (`id`, `client_id`, `client`, `destination`, `amount_sats`, "
     "`credit_sats`, `fee_msat`, `state`, `held_from`, `reason`, `memo`, `payment_hash`, `bolt11`, "
