@@ -6,10 +6,13 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from dca_daemon.domain.commission import Pay
 from dca_daemon.domain.payout import PayoutState
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts import store
 from dca_daemon.payouts.wallet import Invoice
+from dca_daemon.services import adjustments, commission, reversals
+from dca_daemon.services.commission import PayRule, Wish
 from dca_daemon.services.intake import Intake, IntakeConfig
 from tests.services.builders import client, success, value
 
@@ -117,3 +120,19 @@ async def fill(db: Database) -> Filled:
         reserved_record=await of(records, c=a, s="in-payout"),
         owed_record=await of(records, c=b, s="owed"),
     )
+
+
+async def fill_more(db: Database) -> None:
+    """To `fill`: commission, owed and gathered; a distribution that was taken back; adjustments of each kind."""
+    receiver = await client(db, mode="commission")
+    for rule in (PayRule(), PayRule(Pay.FROM_AMOUNT, from_sats=10**6)):
+        wish = Wish(shares=((str(receiver), "40"), ("1", "12.34")), rule=rule)
+        seen = await commission.preview(db, wish)
+        await commission.apply(db, wish, seen=seen.before, reason=None, actor="test")
+        await Intake(db, IntakeConfig()).process([success()])
+    newest = await value(db, "SELECT max(id) FROM distribution")
+    await Intake(db, IntakeConfig()).process([success()])
+    await reversals.reverse(db, newest + 1, reason="test", actor="test")
+    for fiat, sats in (("+5", None), ("-5", None), (None, "+700"), (None, "-300")):
+        wanted = adjustments.Wish("2", "test", fiat=fiat, sats=sats)
+        await adjustments.apply(db, wanted, actor="test")

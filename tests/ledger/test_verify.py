@@ -6,7 +6,7 @@ import pytest
 
 from dca_daemon.ledger.db import Database, execute
 from dca_daemon.ledger.verify import verify
-from tests.ledger.filled import fill
+from tests.ledger.filled import fill, fill_more
 
 
 async def failing(db: Database) -> dict[str, tuple[str, ...]]:
@@ -16,6 +16,7 @@ async def failing(db: Database) -> dict[str, tuple[str, ...]]:
 async def test_full_and_empty_books_hold(books: Database) -> None:
     assert await failing(books) == {}
     await fill(books)
+    await fill_more(books)
     assert await failing(books) == {}
 
 
@@ -30,6 +31,15 @@ async def test_full_and_empty_books_hold(books: Database) -> None:
         ("UPDATE cash_out SET state = 'failed' WHERE state = 'distributed'", "distributed-once"),
         ("UPDATE cash_out SET state = 'distributed'", "distributed-once"),
         ("UPDATE distribution_record SET sats = sats + 1 WHERE state = 'owed'", "owed-is-payable"),
+        ("UPDATE distribution SET commission_shared_sats = 0", "distributions-add-up"),
+        ("UPDATE distribution_record SET client_id = 3 WHERE client_id = 2", "distributions-booked"),
+        ("UPDATE commission_share SET basis_points = basis_points + 1", "commission-by-version"),
+        ("UPDATE distribution_record SET state = 'gathered' WHERE state = 'owed'", "gathered-is-commission"),
+        ("UPDATE distribution SET reversed_at = NULL, reversal_entry_id = NULL", "reversed-wholly"),
+        ("UPDATE distribution_record SET state = 'owed' WHERE state = 'reversed'", "reversed-wholly"),
+        ("UPDATE journal_entry SET corrects_entry_id = 1 WHERE template = 'reversal'", "reversed-wholly"),
+        ("UPDATE adjustment SET amount_minor = amount_minor + 1", "adjustments-booked"),
+        ("UPDATE adjustment SET amount_sats = amount_sats - 1 WHERE amount_sats < 0", "credits-add-up"),
         ("UPDATE payout SET state = 'void' WHERE state = 'invoiced'", "in-flight-is-reserved"),
         ("UPDATE payout SET amount_sats = amount_sats + 1 WHERE state = 'settled'", "payouts-add-up"),
         ("UPDATE distribution_record SET state = 'owed' WHERE state = 'settled'", "payouts-add-up"),
@@ -44,6 +54,7 @@ async def test_full_and_empty_books_hold(books: Database) -> None:
 )
 async def test_tampering_is_found(books: Database, tampering: str, found: str) -> None:
     await fill(books)
+    await fill_more(books)
     async with books.transaction() as conn:
         await execute(conn, "SET LOCAL session_replication_role = replica")  # no trigger fires
         for statement in tampering.split(";"):

@@ -51,22 +51,72 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "distributions-add-up",
-        "every cash-out's sats are somewhere: clients, commission and house add up to crypto_atoms",
-        """SELECT 'cash-out ' || d.cash_out_id || ' does not add up'
-             FROM distribution d JOIN cash_out c ON c.id = d.cash_out_id
-             LEFT JOIN (SELECT distribution_id, sum(sats) AS sats, sum(fiat_minor) AS minor
+        "every sat is somewhere: clients, commission and house add up, for a cash-out to crypto_atoms",
+        """SELECT 'distribution ' || d.id || coalesce(' of cash-out ' || d.cash_out_id, '') || ' does not add up'
+             FROM distribution d LEFT JOIN cash_out c ON c.id = d.cash_out_id AND d.reversed_at IS NULL
+             LEFT JOIN (SELECT distribution_id, sum(sats) FILTER (WHERE type <> 'commission') AS sats,
+                               sum(sats) FILTER (WHERE type = 'commission') AS commission,
+                               sum(fiat_minor) AS minor
                           FROM distribution_record GROUP BY distribution_id) r ON r.distribution_id = d.id
-            WHERE coalesce(r.sats, 0) + d.uncovered_sats + d.commission_sats <> c.crypto_atoms
+            WHERE coalesce(r.sats, 0) + d.uncovered_sats <> d.principal_sats
+               OR coalesce(r.commission, 0) <> d.commission_shared_sats
+               OR d.principal_sats + d.commission_sats <> d.total_sats
                OR coalesce(r.minor, 0) + d.uncovered_minor <> d.charge_minor
                OR d.total_sats <> c.crypto_atoms LIMIT 20""",
     ),
     (
+        "distributions-booked",
+        "what each distribution's records give its receivers is what its journal entry owes them",
+        """SELECT 'distribution ' || d.id || ' gives client ' || coalesce(r.client_id, p.client_id) || ' '
+                  || coalesce(r.sats, 0) || ' sats, its entry owes ' || coalesce(p.msat, 0) || ' msat'
+             FROM (SELECT d.entry_id, r.client_id, sum(r.sats) AS sats
+                     FROM distribution_record r JOIN distribution d ON d.id = r.distribution_id
+                    GROUP BY d.entry_id, r.client_id) r
+             FULL JOIN (SELECT p.entry_id, a.client_id, -sum(p.amount) AS msat
+                          FROM posting p JOIN account a ON a.id = p.account_id AND a.purpose = 'client-payable'
+                          JOIN distribution d ON d.entry_id = p.entry_id
+                         GROUP BY p.entry_id, a.client_id) p
+               ON p.entry_id = r.entry_id AND p.client_id = r.client_id
+             JOIN distribution d ON d.entry_id = coalesce(r.entry_id, p.entry_id)
+            WHERE coalesce(r.sats, 0) * 1000 <> coalesce(p.msat, 0) LIMIT 20""",
+    ),
+    (
+        "commission-by-version",
+        "every commission record is its receiver's share, by the version that its distribution names",
+        """SELECT 'record ' || r.id || ' of ' || r.sats || ' sats is not ' || coalesce(s.basis_points, 0)
+                  || ' basis points of ' || d.commission_sats
+             FROM distribution_record r JOIN distribution d ON d.id = r.distribution_id
+             LEFT JOIN commission_share s
+               ON s.version_id = d.commission_version_id AND s.client_id = r.client_id AND s.active
+            WHERE r.type = 'commission' AND (s.client_id IS NULL
+               OR abs(r.sats::numeric * 10000 - d.commission_sats::numeric * s.basis_points) >= 10000) LIMIT 20""",
+    ),
+    (
+        "gathered-is-commission",
+        "only commission is gathered",
+        """SELECT 'record ' || id || ' of type ' || type || ' is gathered' FROM distribution_record
+            WHERE state = 'gathered' AND type <> 'commission' LIMIT 20""",
+    ),
+    (
         "distributed-once",
-        "every distributed cash-out has its distribution, and no other has one",
-        """SELECT 'cash-out ' || c.id || ' is ' || c.state
-                  || CASE WHEN d.id IS NULL THEN ' without' ELSE ' with' END || ' a distribution'
-             FROM cash_out c LEFT JOIN distribution d ON d.cash_out_id = c.id
-            WHERE (c.state = 'distributed') <> (d.id IS NOT NULL) LIMIT 20""",
+        "every distributed cash-out has its distribution, and no other has one that was not reversed",
+        """SELECT 'cash-out ' || c.id || ' is ' || c.state || ' with ' || count(d.id) || ' distributions'
+             FROM cash_out c LEFT JOIN distribution d ON d.cash_out_id = c.id AND d.reversed_at IS NULL
+            GROUP BY c.id HAVING count(d.id) <> (c.state = 'distributed')::integer LIMIT 20""",
+    ),
+    (
+        "reversed-wholly",
+        "a distribution is reversed with all its records, by an entry that undoes its own, or not at all",
+        """SELECT 'distribution ' || d.id || ' is reversed in part'
+             FROM distribution d
+            WHERE EXISTS (SELECT FROM distribution_record r WHERE r.distribution_id = d.id
+                             AND (r.state = 'reversed') <> (d.reversed_at IS NOT NULL))
+               OR d.reversed_at IS NOT NULL AND NOT EXISTS (
+                   SELECT FROM journal_entry e
+                    WHERE e.id = d.reversal_entry_id AND e.corrects_entry_id = d.entry_id)
+               OR d.reversed_at IS NOT NULL AND EXISTS (
+                   SELECT FROM posting p WHERE p.entry_id IN (d.entry_id, d.reversal_entry_id)
+                    GROUP BY p.account_id HAVING sum(p.amount) <> 0) LIMIT 20""",
     ),
     (
         "fixed-runs-once",
@@ -77,13 +127,13 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "owed-is-payable",
-        "what each client is owed by its records is what the books owe it",
+        "what each client is owed by its records, gathered or not, is what the books owe it",
         """SELECT 'client ' || c.id || ' is owed ' || coalesce(r.sats, 0) || ' sats by its records, '
                   || (-coalesce(a.balance, 0)) || ' msat by the books'
              FROM client c
              LEFT JOIN account a ON a.client_id = c.id AND a.purpose = 'client-payable'
              LEFT JOIN (SELECT client_id, sum(sats) AS sats FROM distribution_record
-                         WHERE state = 'owed' GROUP BY client_id) r ON r.client_id = c.id
+                         WHERE state IN ('owed', 'gathered') GROUP BY client_id) r ON r.client_id = c.id
             WHERE coalesce(r.sats, 0) * 1000 <> -coalesce(a.balance, 0) LIMIT 20""",
     ),
     (
@@ -111,16 +161,38 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "credits-add-up",
-        "each client's credit is what adopted payouts paid it, less what later ones used of that",
+        "each client's credit is what adopted payouts and corrections gave it, less what payouts used of it",
         """SELECT 'client ' || coalesce(p.client_id, a.client_id) || ' has a credit of '
-                  || coalesce(a.balance, 0) || ' msat, its payouts come to ' || coalesce(p.sats, 0) || ' sats'
-             FROM (SELECT client_id,
-                          sum(CASE WHEN adopted_at IS NULL THEN -credit_sats ELSE amount_sats END) AS sats
-                     FROM payout WHERE state NOT IN ('failed', 'expired', 'void')
-                      AND (adopted_at IS NOT NULL OR credit_sats > 0) GROUP BY client_id) p
+                  || coalesce(a.balance, 0) || ' msat, its payouts and corrections come to '
+                  || coalesce(p.sats, 0) || ' sats'
+             FROM (SELECT client_id, sum(sats) AS sats FROM (
+                       SELECT client_id,
+                              CASE WHEN adopted_at IS NULL THEN -credit_sats ELSE amount_sats END AS sats
+                         FROM payout WHERE state NOT IN ('failed', 'expired', 'void')
+                          AND (adopted_at IS NOT NULL OR credit_sats > 0)
+                       UNION ALL
+                       SELECT client_id, -amount_sats FROM adjustment WHERE amount_sats < 0) u
+                    GROUP BY client_id) p
              FULL JOIN (SELECT client_id, balance FROM account WHERE purpose = 'client-credit') a
                ON a.client_id = p.client_id
             WHERE coalesce(p.sats, 0) * 1000 <> coalesce(a.balance, 0) LIMIT 20""",
+    ),
+    (
+        "adjustments-booked",
+        "every adjustment is booked with its amount, on its client's account",
+        """SELECT 'adjustment ' || j.id || ' is not what entry ' || j.entry_id || ' books'
+             FROM adjustment j
+             LEFT JOIN (SELECT p.entry_id, a.client_id, a.pool_id, a.purpose, p.amount
+                          FROM posting p JOIN account a ON a.id = p.account_id
+                         WHERE a.client_id IS NOT NULL) b
+               ON b.entry_id = j.entry_id AND b.client_id = j.client_id
+              AND b.purpose = CASE WHEN j.amount_minor IS NOT NULL THEN 'client-fiat'
+                                   WHEN j.amount_sats > 0 THEN 'client-payable' ELSE 'client-credit' END
+              AND b.pool_id IS NOT DISTINCT FROM j.pool_id
+            WHERE b.amount IS DISTINCT FROM -coalesce(j.amount_minor, j.amount_sats * 1000)
+               OR j.distribution_id IS NOT NULL AND NOT EXISTS (
+                   SELECT FROM distribution d WHERE d.id = j.distribution_id AND d.kind = 'adjustment'
+                      AND d.total_sats = j.amount_sats AND d.entry_id = j.entry_id) LIMIT 20""",
     ),
     (
         "settled-once",
