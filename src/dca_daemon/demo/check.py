@@ -129,7 +129,7 @@ async def _read_books(stage: Stage) -> _Books:
                       (SELECT coalesce(sum(sats), 0) FROM distribution_record r
                         WHERE r.client_id = c.id AND r.state = 'settled') AS settled,
                       (SELECT coalesce(sum(fiat_minor), 0) FROM distribution_record r
-                        WHERE r.client_id = c.id) AS fiat,
+                        WHERE r.client_id = c.id AND r.state <> 'reversed') AS fiat,
                       (SELECT coalesce(sum(amount_minor), 0) FROM deposit d
                         WHERE d.client_id = c.id AND d.state = 'confirmed') AS deposited
                  FROM client c""",
@@ -138,7 +138,7 @@ async def _read_books(stage: Stage) -> _Books:
             conn,
             """SELECT (SELECT count(*) FROM distribution_record) AS records,
                       (SELECT coalesce(sum(sats), 0) FROM distribution_record
-                        WHERE state IN ('owed', 'in-payout')) AS owed,
+                        WHERE state IN ('gathered', 'owed', 'in-payout')) AS owed,
                       count(*) AS payouts, coalesce(sum(amount_sats), 0) AS paid,
                       coalesce(sum(fee_msat), 0) AS fee_msat
                  FROM payout WHERE state = 'settled'""",
@@ -154,7 +154,9 @@ async def _read_books(stage: Stage) -> _Books:
             distributed=[
                 r.external_id
                 for r in await rows(
-                    conn, "SELECT c.external_id FROM distribution d JOIN cash_out c ON c.id = d.cash_out_id"
+                    conn,
+                    """SELECT c.external_id FROM distribution d JOIN cash_out c ON c.id = d.cash_out_id
+                        WHERE d.reversed_at IS NULL""",
                 )
             ],
         )

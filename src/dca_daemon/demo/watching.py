@@ -81,7 +81,7 @@ async def payments(db: Database, external_ids: Collection[str]) -> Payments:
             """SELECT count(DISTINCT d.id) AS booked, count(r.id) AS records,
                       count(r.id) FILTER (WHERE r.state IN ('settled', 'nothing')) AS settled,
                       count(DISTINCT pr.payout_id) FILTER (WHERE r.state = 'settled') AS payouts
-                 FROM cash_out c JOIN distribution d ON d.cash_out_id = c.id
+                 FROM cash_out c JOIN distribution d ON d.cash_out_id = c.id AND d.reversed_at IS NULL
                  LEFT JOIN distribution_record r ON r.distribution_id = d.id
                  LEFT JOIN payout_record pr ON pr.record_id = r.id AND pr.active
                 WHERE c.external_id = ANY(:ids)""",
@@ -121,7 +121,7 @@ async def times(stage: Stage, external_ids: Collection[str]) -> Times:
             conn,
             """SELECT c.external_id, max(pg_xact_commit_timestamp(d.xmin)) AS booked,
                       max(pg_xact_commit_timestamp(r.xmin)) AS settled
-                 FROM cash_out c JOIN distribution d ON d.cash_out_id = c.id
+                 FROM cash_out c JOIN distribution d ON d.cash_out_id = c.id AND d.reversed_at IS NULL
                  LEFT JOIN distribution_record r ON r.distribution_id = d.id
                 WHERE c.external_id = ANY(:ids) GROUP BY c.external_id""",
             ids=ids,
