@@ -85,6 +85,10 @@ class DailyTimes:
             day += _DAY
         return found[:count]
 
+    def latest_until(self, instant: datetime) -> Slot | None:
+        """The slot that was due last, `instant` included; None in a week without any."""
+        return max(self.slots_between(instant - 7 * _DAY, instant), key=lambda slot: slot.due_at, default=None)
+
     def end_of(self, day: date) -> datetime:
         """The first instant of the date after this one."""
         return self._instant(day + _DAY, time())

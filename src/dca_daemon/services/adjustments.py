@@ -14,12 +14,12 @@ from dca_daemon.domain.errors import ConflictError, InputError
 from dca_daemon.domain.money import MSATS_PER_SAT, fiat_text, parse_fiat, sats_text
 from dca_daemon.domain.text import plain
 from dca_daemon.ledger import accounts, journal
-from dca_daemon.ledger.db import Database, execute, lock_pool, one, rows, scalar
+from dca_daemon.ledger.db import Database, execute, lock_pool, rows, scalar
 from dca_daemon.ledger.postings.fiat_adjusted import fiat_adjusted
 from dca_daemon.ledger.postings.sats_adjusted import sats_adjusted
-from dca_daemon.services import clients
+from dca_daemon.services import clients, pools
 from dca_daemon.services.audit import audit
-from dca_daemon.services.pools import DEFAULT_POOL_ID, Pool, pool
+from dca_daemon.services.pools import Pool
 
 log = structlog.get_logger()
 
@@ -159,7 +159,7 @@ async def _check(conn: AsyncConnection, wish: Wish) -> Adjustment:
         )
     assert wish.fiat is not None
     await clients.refuse_receiver(conn, client_id, "has no fiat balance")
-    where = await _find_pool(conn, wish.pool)
+    where = await pools.find(conn, wish.pool)
     amount_minor = _parse_signed_fiat(wish.fiat, where.currency)
     await lock_pool(conn, where.pool_id)
     before = await _balance_minor(conn, client_id, where)
@@ -186,21 +186,6 @@ def _parse_signed_fiat(text: str, currency: str) -> int:
     typed = text.strip().translate(_MINUSES)
     minor = parse_fiat(typed.removeprefix("-").removeprefix("+") if typed[1:2].isdigit() else typed, currency)
     return -minor if typed.startswith("-") else minor
-
-
-async def _find_pool(conn: AsyncConnection, reference: str | None) -> Pool:
-    if reference is None:
-        if await scalar(conn, "SELECT count(*) FROM pool") > 1:
-            raise InputError("in which pool?", remedy="give --pool")
-        return await pool(conn, DEFAULT_POOL_ID)
-    found = await one(
-        conn,
-        "SELECT id FROM pool WHERE id::text = :reference OR lower(name) = lower(:reference) ORDER BY id LIMIT 1",
-        reference=reference.strip(),
-    )
-    if found is None:
-        raise InputError(f"there is no pool {plain(reference)!r}")
-    return await pool(conn, found.id)
 
 
 async def _balance_minor(conn: AsyncConnection, client_id: int, where: Pool) -> int:

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dca_daemon.domain.cash_out import MAX_CASH_OUT_SATS
 from dca_daemon.domain.commission import BASIS_POINTS, Pay, parse_percent, percent_text
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
-from dca_daemon.domain.local_times import check_zone, parse_local_time
 from dca_daemon.domain.money import sats_text
+from dca_daemon.domain.schedule import daily_times
 from dca_daemon.domain.text import plain
 from dca_daemon.ledger.db import Database, execute, int_array, one, rows, scalar
 from dca_daemon.services import clients, commission_release
@@ -114,11 +114,8 @@ def pay_rule(*, at_once: bool, times: Sequence[str], zone: str | None, from_sats
         raise InputError("times of the day need a zone, and a zone needs times", remedy="add --pay-at and --zone")
     if times:
         assert zone is not None
-        parsed = [parse_local_time(t) for t in times]
-        twice = next((t for t in parsed if parsed.count(t) > 1), None)
-        if twice is not None:
-            raise InputError(f"the time {twice} is given twice")
-        return PayRule(Pay.AT_TIMES, tuple(sorted(parsed)), check_zone(zone))
+        checked = daily_times(zone.strip(), [text.strip() for text in times])
+        return PayRule(Pay.AT_TIMES, checked.times, checked.zone)
     if from_sats is not None:
         if not 0 < from_sats <= MAX_CASH_OUT_SATS:
             raise InputError(f"the amount to pay from is 1 to {sats_text(MAX_CASH_OUT_SATS)}, not {from_sats}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dca_daemon.domain.local_times import next_due
+from dca_daemon.domain.schedule import DailyTimes
 from dca_daemon.ledger.db import Database, rows, scalar
 from dca_daemon.services import clients
 from dca_daemon.services.commission import Version, in_force
@@ -68,7 +68,7 @@ async def show(db: Database) -> Overview:
                  FROM distribution WHERE reversed_at IS NULL""",
         )
         now: datetime = await scalar(conn, "SELECT now()")
-    next_at = next_due(now, rule.zone, rule.times) if rule.zone is not None else None
+    next_at = None if rule.zone is None else DailyTimes(rule.zone, rule.times).next_after(now)[0].due_at
     return Overview(version, tuple(_receiver_view(r) for r in found), next_at, house_sats)
 
 

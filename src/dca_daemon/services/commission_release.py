@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.commission import Pay
 from dca_daemon.domain.errors import InputError
-from dca_daemon.domain.local_times import latest_due
+from dca_daemon.domain.schedule import DailyTimes
 from dca_daemon.ledger.db import Database, execute, int_array, one, rows, scalar
 from dca_daemon.services import clients
 from dca_daemon.services.audit import audit
@@ -90,12 +90,12 @@ async def release_due(conn: AsyncConnection, now: datetime, *, actor: str) -> li
         return await _release(conn, actor=actor)
     if version.pay == Pay.FROM_AMOUNT:
         return await _release(conn, actor=actor, client_ids=await _ripe(conn, version.id, version.pay_from_sats))
-    due_at = latest_due(now, version.zone, version.pay_times)
-    if due_at is None or due_at <= version.created_at:
+    slot = DailyTimes(version.zone, tuple(version.pay_times)).latest_until(now)
+    if slot is None or slot.due_at <= version.created_at:
         return []
-    if await one(conn, "SELECT 1 FROM commission_release WHERE due_at = :due", due=due_at):
+    if await one(conn, "SELECT 1 FROM commission_release WHERE due_at = :due", due=slot.due_at):
         return []
-    return await _release(conn, actor=actor, due_at=due_at)
+    return await _release(conn, actor=actor, due_at=slot.due_at)
 
 
 async def _ripe(conn: AsyncConnection, version_id: int, from_sats: int) -> list[int]:
