@@ -228,7 +228,7 @@ async def test_a_change_is_refused_whole_and_nothing_changes(books: Database) ->
         with pytest.raises(DcaError, match=words):
             await commission.preview(books, wish)
     for asked, words in (
-        ({"times": ["25:00"], "zone": "UTC"}, "not a time"),
+        ({"times": ["25:00"], "zone": "UTC"}, "no time of the day"),
         ({"times": ["18:30"], "zone": "Mars/Phobos"}, "no time zone"),
         ({"times": ["18:30"]}, "zone"),
         ({"zone": "UTC"}, "zone"),

@@ -19,7 +19,7 @@ from dca_daemon.ledger.postings.fiat_adjusted import fiat_adjusted
 from dca_daemon.ledger.postings.sats_adjusted import sats_adjusted
 from dca_daemon.services import clients, pools
 from dca_daemon.services.audit import audit
-from dca_daemon.services.pools import Pool
+from dca_daemon.services.pools import DEFAULT_POOL_ID, Pool
 
 log = structlog.get_logger()
 
