@@ -89,7 +89,7 @@ BAD_INPUT: tuple[tuple[tuple[str, ...], str, int], ...] = (
     (("Office=-5",), "not a percentage", 1),
     (("Office=101",), "at most 100 %", 1),
     (("Office=5", "2=6"), "two shares", 1),
-    (("--pay-at", "25:00", "--zone", "UTC"), "'25:00' is not a time", 1),
+    (("--pay-at", "25:00", "--zone", "UTC"), "'25:00' is no time of the day", 1),
     (("--pay-at", "12:00", "--zone", "Mars/Phobos"), "Mars/Phobos", 1),
     (("--pay-at", "12:00"), "--zone", 1),
     (("--pay-from-sats", "0"), "amount to pay from", 1),

@@ -24,6 +24,7 @@ def exported() -> dict[str, tuple[str, str]]:
         cash_outs={"failed": 1},
         payouts={"held": 1},
         owed_sats=1,
+        gathered_sats=1,
         oldest_owed_seconds=1,
         source_wallet_balance_sats=1,
         listener_mode="listen",

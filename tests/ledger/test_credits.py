@@ -321,7 +321,7 @@ async def test_verify_finds_a_credit_that_nothing_explains(books: Database) -> N
     broken = {check.name: check.findings for check in await verify(books) if not check.holds}
     assert set(broken) == {"credits-add-up", "in-flight-is-reserved"}
     assert broken["credits-add-up"] == (
-        f"client {client_id} has a credit of 500000 msat, its payouts come to 501 sats",
+        f"client {client_id} has a credit of 500000 msat, its payouts and corrections come to 501 sats",
     )
 
 

@@ -26,6 +26,7 @@ from dca_daemon.services import (
 from dca_daemon.services.commission import Change, PayRule, Wish
 from dca_daemon.services.commission_release import Released
 from dca_daemon.services.intake import Intake, IntakeConfig
+from dca_daemon.services.status import status
 from tests.services.builders import client, sql, success, value
 
 AT_TIMES = PayRule(Pay.AT_TIMES, ("08:00", "18:30"), "America/Guatemala")
@@ -132,6 +133,8 @@ async def test_gathered_commission_is_not_paid_until_its_time_and_then_once(book
     await cash_out(books)
     assert await states(books, wallet) == [("commission", 14_091, "gathered")]
     assert await owed_to(books) == [ana]
+    stand = await status(books)
+    assert (stand.gathered_sats, stand.owed_sats) == (14_091, 484_218)
     await assert_books_hold(books)
     now = datetime.now(UTC)
     assert await due(books, now) == [], "the last set time was before the version"
@@ -156,6 +159,10 @@ async def test_what_is_booked_after_a_set_time_waits_for_the_next(books: Databas
     await sql(books, "UPDATE commission_version SET created_at = now() - interval '3 days'")
     assert await due(books, midnight + timedelta(seconds=1)) == []
     assert len(await due(books, midnight + timedelta(days=1))) == 1
+    await cash_out(books)
+    await sql(books, "UPDATE commission_version SET created_at = now() + interval '3 days'")
+    assert await due(books, midnight + timedelta(days=2)) == [], "a version's times begin after it"
+    assert len(await due(books, midnight + timedelta(days=5))) == 1
 
 
 async def test_from_an_amount_on_each_receiver_is_released_alone(books: Database) -> None:
@@ -184,6 +191,9 @@ async def test_paying_at_once_again_releases_what_is_gathered(books: Database) -
     )
     assert change.freed_sats == 14_091 and change.after.version_id == 2
     assert await states(books, wallet) == [("commission", 14_091, "owed")]
+    age = "UPDATE distribution SET booked_at = now() - interval '9 days'"
+    await sql(books, f"ALTER TABLE distribution DISABLE TRIGGER ALL; {age}")
+    assert ((await status(books)).oldest_owed_seconds or 0) < 600, "it has waited since it was released"
     assert await value(books, "SELECT actor FROM commission_release") == "os:operator"
     # What was booked by the old version, and committed after the change, does not wait for ever.
     await sql(

@@ -35,6 +35,7 @@ class Snapshot:
     cash_outs: Mapping[str, int] = field(default_factory=dict)  # state → number
     payouts: Mapping[str, int] = field(default_factory=dict)  # state → number
     owed_sats: int | None = None
+    gathered_sats: int | None = None
     oldest_owed_seconds: float | None = None
     source_wallet_balance_sats: int | None = None
     listener_mode: str | None = None  # "listen" or "poll"
@@ -99,6 +100,9 @@ class _SnapshotCollector(Collector):
         yield _by_label("dca_cash_outs", "Cash-outs on our books by state.", "state", now.cash_outs)
         yield _by_label("dca_payouts", "Payouts by state.", "state", now.payouts)
         yield from _optional("dca_owed_sats", "Owed to receivers, not yet settled.", now.owed_sats)
+        yield from _optional(
+            "dca_gathered_sats", "Commission that is gathered, and not payable yet.", now.gathered_sats
+        )
         yield from _optional(
             "dca_oldest_owed_seconds",
             "Age of the oldest record that is not paid yet, but for those of held payouts.",

@@ -77,6 +77,7 @@ class StatusBoard:
             cash_outs=books.cash_outs if books else {},
             payouts=books.payouts if books else {},
             owed_sats=books.owed_sats + books.in_payout_sats + books.held_sats if books else None,
+            gathered_sats=books.gathered_sats if books else None,
             oldest_owed_seconds=books.oldest_owed_seconds if books else None,
             source_wallet_balance_sats=self._payer.funds.balance_sats,
             listener_mode=self._listener.status.mode,

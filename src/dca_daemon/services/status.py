@@ -15,6 +15,7 @@ class BooksStatus:
     payouts: dict[str, int]
     duplicates: int
     owed_sats: int
+    gathered_sats: int  # commission that is owed, and not payable yet
     in_payout_sats: int
     settled_sats: int
     held_sats: int
@@ -33,14 +34,20 @@ async def status(db: Database) -> BooksStatus:
             conn,
             """SELECT (SELECT coalesce(sum(duplicates), 0) FROM cash_out WHERE duplicates > 0) AS duplicates,
                       (SELECT coalesce(sum(sats), 0) FROM distribution_record WHERE state = 'owed') AS owed,
-                      (SELECT CAST(extract(epoch FROM now() - min(d.booked_at)) AS bigint)
+                      (SELECT coalesce(sum(sats), 0) FROM distribution_record
+                        WHERE state = 'gathered') AS gathered,
+                      -- What was gathered has waited to be paid since it was released only.
+                      (SELECT CAST(extract(epoch FROM now() - min(
+                                  CASE r.type WHEN 'commission' THEN greatest(d.booked_at, released.at)
+                                       ELSE d.booked_at END)) AS bigint)
                          FROM (SELECT id FROM distribution_record WHERE state = 'owed'
                                 UNION ALL
                                SELECT pr.record_id FROM payout p JOIN payout_record pr ON pr.payout_id = p.id
                                 WHERE p.state IN ('reserved', 'invoiced', 'submitted', 'unknown') AND pr.active
                               ) AS waits
                          JOIN distribution_record r ON r.id = waits.id
-                         JOIN distribution d ON d.id = r.distribution_id) AS oldest""",
+                         JOIN distribution d ON d.id = r.distribution_id
+                         LEFT JOIN (SELECT max(at) AS at FROM commission_release) released ON true) AS oldest""",
         )
     sats = {r.state: int(r.sats) for r in payouts}
     return BooksStatus(
@@ -48,6 +55,7 @@ async def status(db: Database) -> BooksStatus:
         payouts={r.state: r.n for r in payouts},
         duplicates=int(more.duplicates),
         owed_sats=int(more.owed),
+        gathered_sats=int(more.gathered),
         in_payout_sats=sum(sats.get(s, 0) for s in ("reserved", "invoiced", "submitted", "unknown")),
         settled_sats=sats.get("settled", 0),
         held_sats=sats.get("held", 0),
