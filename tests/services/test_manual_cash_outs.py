@@ -12,15 +12,18 @@ from typing import Any
 
 import pytest
 
+from dca_daemon.demo.atm import SimulatedAtm
 from dca_daemon.domain.cash_out import CashOutState, SourceRow
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError, SourceError
 from dca_daemon.domain.split import SplitMethod
+from dca_daemon.lamassu.source import LamassuSource, SourceConfig
 from dca_daemon.ledger.db import Database
 from dca_daemon.ledger.verify import verify
-from dca_daemon.services import cash_outs, decisions, manual_cash_outs
+from dca_daemon.services import baseline, cash_outs, decisions, manual_cash_outs
 from dca_daemon.services.cash_outs import CashOutView
 from dca_daemon.services.intake import Intake, IntakeConfig
 from dca_daemon.services.manual_cash_outs import Entry
+from tests.fixtures.postgres import LamassuDb
 from tests.services.builders import client, success, value
 from tests.services.test_cash_outs import FINGERPRINT
 
@@ -112,7 +115,7 @@ async def test_an_entry_is_shared_like_any_other(books: Database, failed: Source
 
 
 async def test_what_is_settled_is_never_distributed_even_if_it_succeeds(
-    books: Database, failed: SourceRow, caplog: pytest.LogCaptureFixture
+    books: Database, failed: SourceRow
 ) -> None:
     view = await enter(books, settling(failed.external_id))
     assert view.summary.happened_at == failed.dispensed_at
@@ -170,6 +173,33 @@ async def test_one_that_only_lamassu_has_is_taken_in_as_settled(books: Database,
     assert await state(books, old) is CashOutState.SETTLED_BY_HAND
     await process(books, success(external_id=old.external_id, device_id="f" * 64))
     assert await state(books, old) is CashOutState.SETTLED_BY_HAND
+    await assert_books_hold(books)
+
+
+async def test_lamassu_itself_is_asked_and_can_turn_it_successful_in_vain(
+    books: Database, lamassu_db: LamassuDb
+) -> None:
+    """A cash-out that failed before the baseline, which the books have never seen, in Lamassu's own tables."""
+    await client(books, "20000")
+    source = LamassuSource(SourceConfig(dsn=lamassu_db.reader_dsn))
+    intake = Intake(books, IntakeConfig())
+    with SimulatedAtm(lamassu_db.admin_dsn) as atm:
+        external_id = atm.ask(Decimal(1000))
+        atm.coins(external_id, "confirmed")
+        atm.report(external_id, notes=3, error="jammed")
+        begun = await baseline.ensure(books, source, actor="test")
+        one = settling(external_id, fiat="1000", sats=120_000)
+        view = await manual_cash_outs.enter(books, intake, one, source=source, actor="ana")
+        assert begun.at > (await source.fetch([external_id]))[0].created
+        assert view.summary.machine_name == "Mercado Central"
+        atm.report(external_id)  # the machine was offline, and says only now that all came out
+        rows = await source.fetch([external_id])
+        assert rows[0].dispense_confirmed is True
+        result = await intake.process(rows)
+    await source.close()
+    assert not result.distributed and result.changed[0].succeeded_after_all
+    assert await value(books, "SELECT count(*) FROM distribution") == 1
+    assert (await cash_outs.show(books, external_id)).summary.state is CashOutState.SETTLED_BY_HAND
     await assert_books_hold(books)
 
 

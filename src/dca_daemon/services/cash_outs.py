@@ -323,9 +323,9 @@ async def preview(
     """
     async with db.transaction() as conn:
         row = await one(conn, "SELECT * FROM cash_out WHERE id = :id", id=await find(conn, reference))
-        if row.state == CashOutState.DISTRIBUTED:
+        if row.state in (CashOutState.DISTRIBUTED, CashOutState.SETTLED_BY_HAND):
             raise ConflictError(
-                f"cash-out {row.id} is distributed already", remedy=f"see: dca-daemon cash-out show {row.id}"
+                f"cash-out {row.id} is {row.state} already", remedy=f"see: dca-daemon cash-out show {row.id}"
             )
         where = await _pool_now(conn, row.device_id)
         taken = source_row(row)
