@@ -207,7 +207,7 @@ def ready(cli: Cli, ana: int) -> None:
 def test_a_preview_changes_nothing(cli: Cli, ready: None, feed: Feed, on_books: OnBooks, ana: int) -> None:
     found = cli("fixed", "preview", "--json").done().json["preview"]
     assert found["slot"]["due_at"] == "2026-11-02T14:00:00+00:00" and found["slot"]["count"] == 2
-    assert found["rate"] == {"fiat_per_btc": "800000", "source": "lnbits", "at": "2026-11-02T12:00:00+00:00"}
+    assert found["rate"] == {"fiat_per_btc": "800000.00", "source": "lnbits", "at": "2026-11-02T12:00:00+00:00"}
     (purchase,) = found["purchases"]
     assert (purchase["client_id"], purchase["amount"], purchase["sats"]) == (ana, "125.00", 15_625)
     assert (found["amount"], found["sats"], len(found["upcoming"])) == ("125.00", 15_625, 5)

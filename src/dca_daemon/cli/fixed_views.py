@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dca_daemon.cli.output import fiat_json, iso, print_pairs, print_table, say, when
+from dca_daemon.cli.output import fiat_json, iso, print_pairs, print_table, say, source_fiat_json, when
 from dca_daemon.domain.money import fiat_text, sats_text
 
 if TYPE_CHECKING:
@@ -70,9 +70,10 @@ def amount_dict(amount: FixedAmount) -> dict[str, Any]:
     }
 
 
-def rate_dict(rate: Rate) -> dict[str, Any]:
+def rate_dict(rate: Rate, currency: str) -> dict[str, Any]:
     """A rate for scripts."""
-    return {"fiat_per_btc": format(rate.fiat_per_btc, "f"), "source": rate.source, "at": iso(rate.at)}
+    price = source_fiat_json(rate.fiat_per_btc, currency)
+    return {"fiat_per_btc": price, "source": rate.source, "at": iso(rate.at)}
 
 
 def preview_dict(found: Preview) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def preview_dict(found: Preview) -> dict[str, Any]:
     return {
         "pool": pool_dict(found.schedule.pool),
         "slot": slot_dict(found.slot.slot),
-        "rate": None if found.rate is None else rate_dict(found.rate),
+        "rate": None if found.rate is None else rate_dict(found.rate, currency),
         "no_rate": None if found.no_rate is None else found.no_rate.message,
         "purchases": [
             {
@@ -108,7 +109,7 @@ def run_dict(done: Run) -> dict[str, Any]:
         "pool": pool_dict(done.slot.newest.pool),
         "slot": slot_dict(done.slot.slot),
         "state": done.state,
-        "rate": rate_dict(done.rate),
+        "rate": rate_dict(done.rate, currency),
         "amount": fiat_json(done.minor, currency),
         "sats": done.sats,
         "records": [
@@ -120,7 +121,8 @@ def run_dict(done: Run) -> dict[str, Any]:
 
 def past_dict(run: PastRun) -> dict[str, Any]:
     """A run of the past for scripts."""
-    rate = None if run.rate_fiat is None else format(run.rate_fiat, "f")
+    currency = run.pool.currency
+    rate = None if run.rate_fiat is None else source_fiat_json(run.rate_fiat, currency)
     return {
         "id": run.run_id,
         "pool": pool_dict(run.pool),
@@ -133,7 +135,7 @@ def past_dict(run: PastRun) -> dict[str, Any]:
         "reason": run.reason,
         "actor": run.actor,
         "clients": run.clients,
-        "amount": fiat_json(run.minor, run.pool.currency),
+        "amount": fiat_json(run.minor, currency),
         "sats": run.sats,
         "rate": None
         if rate is None

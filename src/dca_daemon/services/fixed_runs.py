@@ -219,7 +219,7 @@ async def _audit(conn: AsyncConnection, done: Run, actor: str) -> None:
             "clients": len(done.shares),
             "sats": done.sats,
             "fiat_minor": done.minor,
-            "rate_fiat": str(done.rate.fiat_per_btc),
+            "rate_fiat": format(done.rate.fiat_per_btc.normalize(), "f"),
             "rate_source": str(done.rate.source),
         },
     )
@@ -235,7 +235,7 @@ def _tell(done: Run) -> None:
         clients=len(done.shares),
         sats=done.sats,
         fiat_minor=done.minor,
-        rate_fiat=str(done.rate.fiat_per_btc),
+        rate_fiat=format(done.rate.fiat_per_btc.normalize(), "f"),
         rate_source=str(done.rate.source),
     )
 
