@@ -83,7 +83,7 @@ def test_a_schedule_is_set_changed_and_stopped(cli: Cli, on_books: OnBooks, ana:
         "2026-11-02T14:00:00+00:00",
         "2026-11-03T00:00:00+00:00",
     ]
-    text = cli("fixed", "set", "--missed", "skip", "--max-per-day", "1500.50").done().out
+    text = cli("fixed", "set", "--missed", "skip", "--max-per-day", "1500.50", "--reason", "less risk").done().out
     assert "08:00, 18:00 in America/Guatemala" in text and "1,500.50 GTQ" in text
     cli("fixed", "set", "--pool", "default").done()  # nothing new: nothing is written
     assert cli("fixed", "off", "--json").done().json["schedule"]["active"] is False
@@ -95,6 +95,7 @@ def test_a_schedule_is_set_changed_and_stopped(cli: Cli, on_books: OnBooks, ana:
     log = [(r.action, r.subject) for r in table(on_books, "audit_log") if r.action.startswith("fixed.")]
     assert log == [(f"fixed.{what}", "pool:1") for what in ("set", "set", "off", "set")]
     assert table(on_books, "audit_log")[-1].before["active"] is False
+    assert "less risk" in {r.reason for r in table(on_books, "audit_log")}
 
 
 def test_what_a_client_buys_is_set_and_shown(cli: Cli, on_books: OnBooks, ana: int) -> None:
@@ -225,7 +226,7 @@ def test_a_run_by_hand_takes_the_next_time_of_today(
 ) -> None:
     cli("fixed", "run").refused("confirmation", "--yes")
     assert table(on_books, "fixed_run") == []
-    run = cli("fixed", "run", "--yes", "--json").done().json["run"]
+    run = cli("fixed", "run", "--yes", "--reason", "asked for", "--json").done().json["run"]
     assert (run["slot"]["time"], run["state"], run["amount"], run["sats"]) == ("08:00", "done", "125.00", 15_625)
     assert run["records"] == [{"client_id": ana, "amount": "125.00", "sats": 15_625}]
     assert cli("fixed", "preview", "--json").done().json["preview"]["slot"]["time"] == "18:00"
@@ -241,7 +242,8 @@ def test_a_run_by_hand_takes_the_next_time_of_today(
         ("2026-11-02", "08:00", "125.00"),
     ]
     assert runs[0]["rate"]["source"] == "lnbits" and runs[0]["actor"].startswith("os:")
-    assert [r.action for r in table(on_books, "audit_log")].count("fixed.run") == 3
+    audited = [r.reason for r in table(on_books, "audit_log") if r.action == "fixed.run"]
+    assert audited == ["asked for", None, None]
     assert cli("fixed", "history", "--pool", "default", "--limit", "1", "--json").done().json["runs"] == runs[:1]
     assert "os:" in cli("fixed", "history").done().out
     assert "nobody had anything" in cli("fixed", "run", "--yes").done().out

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dca_daemon.demo.lnbits_admin import LnbitsAdmin
 from dca_daemon.domain.errors import (
@@ -113,6 +118,30 @@ async def test_what_can_be_no_price_is_not_used(text: str) -> None:
 async def test_other_answers(answer: Answer, error: type[WalletError]) -> None:
     with pytest.raises(error):
         await ask(answer)
+
+
+NUMBERS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**20), 10**20),
+    st.floats(),
+    st.decimals(allow_nan=False, allow_infinity=False).map(lambda number: Literal(f"{number:E}")),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=2),
+)
+
+
+class Literal(str):
+    """A number, as it is to be written."""
+
+
+@given(rate=NUMBERS, price=NUMBERS)
+def test_whatever_it_answers_is_a_price_or_refused(rate: object, price: object) -> None:
+    written = {n: v if isinstance(v, Literal) else json.dumps(v) for n, v in (("rate", rate), ("price", price))}
+    text = f'{{"rate": {written["rate"]}, "price": {written["price"]}}}'
+    with contextlib.suppress(WalletError):
+        found = asyncio.run(ask(body(text)))
+        assert 1 <= found <= 10**15 and found == round(found, 8)
 
 
 async def test_nobody_there() -> None:

@@ -29,6 +29,7 @@ app = typer.Typer(
 PoolOption = Annotated[
     str | None, typer.Option("--pool", metavar="POOL", help="The pool's id or name; without it the default pool.")
 ]
+Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the audit log.")]
 
 
 def _with_rates(settings: Settings, work: Callable[[Database, Rates], Awaitable[T]]) -> T:
@@ -101,6 +102,7 @@ def set_schedule(
         ),
     ] = None,
     pool: PoolOption = None,
+    reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
     """Set when a pool's clients buy, and start it. What is not given stays as it was.
@@ -120,6 +122,7 @@ def set_schedule(
             missed=None if missed is None else Missed(missed),
             max_per_day=max_per_day,
             pool_reference=pool,
+            reason=reason,
             actor=actor(),
             at=utc_now(),
         ),
@@ -134,13 +137,14 @@ def set_schedule(
 
 
 @app.command()
-def off(pool: PoolOption = None, as_json: AsJson = False) -> None:
+def off(pool: PoolOption = None, reason: Reason = None, as_json: AsJson = False) -> None:
     """Stop a pool's schedule. Amounts and history stay; start it again with `fixed set`."""
     from dca_daemon.services import fixed_schedules
     from dca_daemon.services.rates import utc_now
 
     schedule = with_books(
-        load(), lambda db: fixed_schedules.stop(db, pool_reference=pool, actor=actor(), at=utc_now())
+        load(),
+        lambda db: fixed_schedules.stop(db, pool_reference=pool, reason=reason, actor=actor(), at=utc_now()),
     )
     if as_json:
         print_json({"schedule": views.schedule_dict(schedule)})
@@ -161,6 +165,7 @@ def client(
         bool, typer.Option("--default-max", help="No maximum of its own any more: the pool's counts.")
     ] = False,
     pool: PoolOption = None,
+    reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
     """Set what a client buys for a day, shared among the times of that day; or its maximum."""
@@ -179,6 +184,7 @@ def client(
             own_max=own_max,
             default_max=default_max,
             pool_reference=pool,
+            reason=reason,
             actor=actor(),
         ),
     )
@@ -216,7 +222,7 @@ async def _preview(db: Database, rates: Rates, pool: str | None, *, by_hand: boo
 
 
 @app.command()
-def run(pool: PoolOption = None, yes: Yes = False, as_json: AsJson = False) -> None:
+def run(pool: PoolOption = None, yes: Yes = False, reason: Reason = None, as_json: AsJson = False) -> None:
     """Run the earliest time of today that has not been run, whether it has come or not. Asks first.
 
     The daemon then does not run it again. It is refused when all of today's have been run.
@@ -235,7 +241,8 @@ def run(pool: PoolOption = None, yes: Yes = False, as_json: AsJson = False) -> N
     confirm(f"Run {slot.slot} of the pool {found.schedule.pool.name!r} now?", yes=yes)
 
     async def work(db: Database) -> Run:
-        return fixed_runs.refuse_not_free(await fixed_runs.run(db, slot, rate, actor=actor(), now=utc_now))
+        done = await fixed_runs.run(db, slot, rate, actor=actor(), reason=reason, now=utc_now)
+        return fixed_runs.refuse_not_free(done)
 
     done = with_books(settings, work)
     if as_json:

@@ -46,6 +46,7 @@ async def change(
     own_max: str | None = None,
     default_max: bool = False,
     pool_reference: str | None = None,
+    reason: str | None = None,
     actor: str,
 ) -> FixedAmount:
     """Sets what a client buys a day, its own maximum, or both; `default_max` takes its own maximum away.
@@ -88,6 +89,7 @@ async def change(
             subject=f"client:{client_id}",
             before=None if before is None else _audited(before),
             after=_audited(after),
+            reason=reason,
         )
         return after
 

@@ -46,7 +46,13 @@ class Run:
 
 
 async def run(
-    db: Database, slot: OpenSlot, rate: Rate, *, actor: str = DAEMON, now: Callable[[], datetime] = utc_now
+    db: Database,
+    slot: OpenSlot,
+    rate: Rate,
+    *,
+    actor: str = DAEMON,
+    reason: str | None = None,
+    now: Callable[[], datetime] = utc_now,
 ) -> Run | None:
     """Runs a slot at a rate. None when somebody has dealt with it meanwhile, or the schedule has been changed.
 
@@ -74,7 +80,7 @@ async def run(
         if shares:
             await _book(conn, done, actor)
         if actor != DAEMON:
-            await _audit(conn, done, actor)
+            await _audit(conn, done, actor, reason)
         return done
 
     done = await db.run(work, step="fixed.run")
@@ -206,7 +212,7 @@ async def _book(conn: AsyncConnection, done: Run, actor: str) -> None:
     )
 
 
-async def _audit(conn: AsyncConnection, done: Run, actor: str) -> None:
+async def _audit(conn: AsyncConnection, done: Run, actor: str, reason: str | None) -> None:
     await audit(
         conn,
         actor=actor,
@@ -222,6 +228,7 @@ async def _audit(conn: AsyncConnection, done: Run, actor: str) -> None:
             "rate_fiat": format(done.rate.fiat_per_btc.normalize(), "f"),
             "rate_source": str(done.rate.source),
         },
+        reason=reason,
     )
 
 

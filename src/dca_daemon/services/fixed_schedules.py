@@ -112,6 +112,7 @@ async def change(
     missed: Missed | None = None,
     max_per_day: str | None = None,
     pool_reference: str | None = None,
+    reason: str | None = None,
     actor: str,
     at: datetime | None = None,
 ) -> Schedule:
@@ -140,13 +141,18 @@ async def change(
         after = {**_values(wanted, policy, most), "active": True}
         if before is not None and after == _audited(before):
             return before
-        return await _write(conn, where, before, after, actor=actor, at=at)
+        return await _write(conn, where, before, after, reason=reason, actor=actor, at=at)
 
     return _told(await db.run(work))
 
 
 async def stop(
-    db: Database, *, pool_reference: str | None = None, actor: str, at: datetime | None = None
+    db: Database,
+    *,
+    pool_reference: str | None = None,
+    reason: str | None = None,
+    actor: str,
+    at: datetime | None = None,
 ) -> Schedule:
     """Stops a pool's schedule: nothing is run any more until it is set again. Raises `ConflictError`."""
 
@@ -156,7 +162,8 @@ async def stop(
         before = await of_pool(conn, where.pool_id)
         if before is None or not before.active:
             raise ConflictError(f"the pool {where.name!r} has no schedule that could be stopped")
-        return await _write(conn, where, before, {**_audited(before), "active": False}, actor=actor, at=at)
+        after = {**_audited(before), "active": False}
+        return await _write(conn, where, before, after, reason=reason, actor=actor, at=at)
 
     return _told(await db.run(work))
 
@@ -167,6 +174,7 @@ async def _write(
     before: Schedule | None,
     after: dict[str, Any],
     *,
+    reason: str | None,
     actor: str,
     at: datetime | None,
 ) -> Schedule:
@@ -187,6 +195,7 @@ async def _write(
         subject=f"pool:{where.pool_id}",
         before=None if before is None else _audited(before),
         after=after,
+        reason=reason,
     )
     written = await of_pool(conn, where.pool_id)
     assert written is not None

@@ -129,7 +129,7 @@ def _purchase(buyer: Buyer, name: str, slot: Slot, rate: Rate | None, currency: 
 
 
 async def history(db: Database, *, pool_reference: str | None = None, limit: int = 50) -> list[PastRun]:
-    """The slots that were dealt with, the latest first; of one pool, or of all."""
+    """The slots that were dealt with, the last one first; of one pool, or of all."""
     async with db.transaction() as conn:
         pool_id = None
         if pool_reference is not None:
@@ -144,7 +144,7 @@ async def history(db: Database, *, pool_reference: str | None = None, limit: int
                  LEFT JOIN LATERAL (SELECT * FROM distribution x WHERE x.fixed_run_id = u.id
                                      ORDER BY x.id DESC LIMIT 1) d ON true
                 WHERE CAST(:pool AS integer) IS NULL OR u.pool_id = :pool
-                ORDER BY u.due_at DESC, u.id DESC LIMIT :limit""",
+                ORDER BY u.id DESC LIMIT :limit""",
             pool=pool_id,
             limit=limit,
         )
