@@ -180,6 +180,7 @@ WRONG_AMOUNTS: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("--per-day", "-0"), ("greater than zero",)),
     (("--per-day", ""), ("not an amount",)),
     (("--per-day", "."), ("not an amount",)),
+    (("--per-day", "0."), ("not an amount",)),
     (("--per-day", "1e3"), ("not an amount",)),
     (("--per-day", "99999999999999999999", "--max", "99999999999999999999"), ("too large",)),
     (("--max", "500"), ("no amount a day yet",)),

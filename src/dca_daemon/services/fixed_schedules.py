@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.domain.fixed import DEFAULT_MAX_UNITS, Missed
-from dca_daemon.domain.money import MAX_AMOUNT_MINOR, parse_fiat, to_minor
+from dca_daemon.domain.money import parse_fiat, to_minor
 from dca_daemon.domain.schedule import DailyTimes, daily_times
 from dca_daemon.domain.text import plain
 from dca_daemon.ledger.db import Database, execute, lock_pool, one, rows
@@ -21,6 +22,8 @@ from dca_daemon.services.audit import audit
 from dca_daemon.services.pools import DEFAULT_POOL_ID, Pool, pool
 
 log = structlog.get_logger()
+
+_ZERO = re.compile(r"0+(\.0+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +234,4 @@ def _told(schedule: Schedule) -> Schedule:
 
 def parse_amount(text: str, currency: str) -> int:
     """What a person typed as an amount a day, in minor units; 0 is one. Raises `InputError`."""
-    if text.strip().strip("0") in ("", ".") and text.strip() not in ("", "."):
-        return 0
-    minor = parse_fiat(text, currency)
-    assert minor <= MAX_AMOUNT_MINOR
-    return minor
+    return 0 if _ZERO.fullmatch(text.strip()) else parse_fiat(text, currency)
