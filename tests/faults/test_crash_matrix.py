@@ -80,7 +80,7 @@ async def _killed_at(site: Site, proxy: LnbitsProxy, step: str, point: str, nth:
     if not site.running:
         site.start()
     await site.killed_at(point)
-    if nth == 1 and not step.startswith("intake."):  # what is booked is not booked again
+    if nth == 1 and step.startswith(("payout.", "wallet.")):  # what is booked is not booked again
         site.plan("kill", [point])
         site.start()
         await site.killed_at(point)

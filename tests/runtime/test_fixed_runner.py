@@ -145,7 +145,7 @@ async def test_the_days_on_which_the_clocks_are_set(books: Database) -> None:
     await bench.schedule("01:30", "02:30", "03:00", zone="America/New_York")
     bench.now = at("2026-03-08T05:00")
     while bench.now < at("2026-03-09T05:00"):
-        await bench.look((bench.now + timedelta(minutes=15)).isoformat()[:16])
+        await bench.look((bench.now + timedelta(minutes=30)).isoformat()[:16])
     assert await bench.runs() == [(f"03-08 {time}", "done") for time in ("01:30", "02:30", "03:00")]
     assert sum(minor for _, _, minor in await bench.bought()) == 24_000
     bench.restart()
@@ -154,7 +154,7 @@ async def test_the_days_on_which_the_clocks_are_set(books: Database) -> None:
     await bench.look("2026-11-01T00:00")
     before = len(await bench.runs())
     while bench.now < at("2026-11-02T04:00"):
-        await bench.look((bench.now + timedelta(minutes=15)).isoformat()[:16])
+        await bench.look((bench.now + timedelta(minutes=30)).isoformat()[:16])
     assert (await bench.runs())[before:] == [("11-01 01:30", "done")]
 
 

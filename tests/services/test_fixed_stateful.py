@@ -271,6 +271,6 @@ def test_each_slot_once_and_never_too_much(postgres_server: PostgresServer, book
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=8, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=6, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
