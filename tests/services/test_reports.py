@@ -117,6 +117,34 @@ async def test_periods_add_up_to_the_same_whatever_their_length(books: Database)
     assert sum(p.house_minor for p in found[By.DAY].currencies) == cash
 
 
+async def test_commission_is_told_by_receiver_and_apart_from_what_is_bought(books: Database) -> None:
+    """What no balance covers, and commission that is shared, gathered here: as the service for it leaves it."""
+    ana = await client(books, "1000")
+    await cash_out(books, NOON, "4000", 512_400)
+    async with books.transaction() as conn:
+        await conn.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        await conn.exec_driver_sql(
+            "UPDATE distribution SET commission_shared_sats = 999, commission_version_id = 1"
+        )
+        await conn.exec_driver_sql(
+            "INSERT INTO distribution_record (distribution_id, client_id, type, sats, fiat_minor, state)"
+            f" SELECT id, {ana}, 'commission', 999, 0, 'gathered' FROM distribution"
+        )
+        for name, msat in (("house:sats", 999_000), (f"client:{ana}:payable", -999_000)):
+            await conn.exec_driver_sql(f"UPDATE account SET balance = balance + {msat} WHERE name = '{name}'")
+    report = await periods(books, by=By.DAY, zone=GUATEMALA)
+    (day,) = report.currencies
+    assert (day.commission_sats, day.commission_shared_sats, day.commission_house_sats) == (28_182, 999, 27_183)
+    assert day.uncovered_sats == 484_218 - day.clients_sats > 0
+    assert [(c.client_id, c.sats) for c in report.commission] == [(ana, 999)]
+    seen = (await treasury.show(books, reserve_sats=0, zone=GUATEMALA, since=NOON)).totals
+    assert seen.owed.gathered_sats == 999
+    assert sum(s.house_net_msat for s in report.sats) == seen.kept_msat
+    found, sats = await reports.one_client(books, str(ana))
+    assert found[0].bought_sats == day.clients_sats == sats.owed_sats
+    assert (found[0].purchases, sats.commission_gathered_sats) == (1, 999)
+
+
 async def test_a_days_end_is_the_zones(books: Database) -> None:
     await client(books, "20000")
     await cash_out(books, datetime(2026, 11, 2, 5, tzinfo=UTC))  # 23:00 of the day before in Guatemala
