@@ -167,7 +167,7 @@ ALTER TABLE distribution_record ADD CONSTRAINT distribution_record_nothing
 ALTER TABLE distribution_record ADD CONSTRAINT distribution_record_commission
     CHECK (type <> 'commission' OR fiat_minor = 0);
 -- Reports by period read the commission of their distributions, and not the shares of a thousand clients.
-CREATE INDEX distribution_record_commission ON distribution_record (distribution_id, client_id)
+CREATE INDEX distribution_record_commission_of ON distribution_record (distribution_id, client_id)
     INCLUDE (sats) WHERE type = 'commission';
 CREATE INDEX distribution_record_gathered ON distribution_record (client_id, id) WHERE state = 'gathered';
 
