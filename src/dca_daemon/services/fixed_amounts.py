@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dca_daemon.domain.errors import ConflictError, InputError
 from dca_daemon.domain.money import fiat_text
 from dca_daemon.ledger.db import Database, execute, lock_pool, one, rows
-from dca_daemon.services import clients, fixed_schedules
+from dca_daemon.services import clients, fixed_schedules, pools
 from dca_daemon.services.audit import audit
 from dca_daemon.services.pools import Pool
 
@@ -56,7 +56,7 @@ async def change(
 
     async def work(conn: AsyncConnection) -> FixedAmount:
         client_id = await clients.find(conn, client)
-        where = await fixed_schedules.find_pool(conn, pool_reference)
+        where = await pools.find(conn, pool_reference)
         await lock_pool(conn, where.pool_id)
         await _refuse_receiver(conn, client_id)
         before = await _amount(conn, client_id, where)
@@ -107,7 +107,7 @@ async def change(
 async def check(db: Database, per_day: str) -> None:
     """Whether a new client of the default pool could have this amount. Raises `InputError`."""
     async with db.transaction() as conn:
-        where = await fixed_schedules.find_pool(conn, None)
+        where = await pools.find(conn, None)
         minor = fixed_schedules.parse_amount(per_day, where.currency)
         _refuse_over(minor, await _pool_max(conn, where), where.currency)
 
@@ -144,14 +144,14 @@ def _audited(amount: FixedAmount) -> dict[str, Any]:
 async def of_pool(db: Database, pool_reference: str | None = None) -> list[FixedAmount]:
     """The amounts of a pool's clients, by client id; of those in Flow Mode too, where they have one."""
     async with db.transaction() as conn:
-        where = await fixed_schedules.find_pool(conn, pool_reference)
+        where = await pools.find(conn, pool_reference)
         return await _amounts(conn, where)
 
 
 async def without_amount(db: Database, pool_reference: str | None = None) -> list[str]:
     """The active Fixed Mode clients that have no amount in the pool, and so buy nothing."""
     async with db.transaction() as conn:
-        where = await fixed_schedules.find_pool(conn, pool_reference)
+        where = await pools.find(conn, pool_reference)
         found = await rows(
             conn,
             """SELECT c.name FROM client c

@@ -12,14 +12,14 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
+from dca_daemon.domain.errors import ConflictError, InputError
 from dca_daemon.domain.fixed import DEFAULT_MAX_UNITS, Missed
 from dca_daemon.domain.money import parse_fiat, to_minor
 from dca_daemon.domain.schedule import DailyTimes, daily_times
-from dca_daemon.domain.text import plain
-from dca_daemon.ledger.db import Database, execute, lock_pool, one, rows
+from dca_daemon.ledger.db import Database, execute, lock_pool, rows
+from dca_daemon.services import pools
 from dca_daemon.services.audit import audit
-from dca_daemon.services.pools import DEFAULT_POOL_ID, Pool, pool
+from dca_daemon.services.pools import Pool
 
 log = structlog.get_logger()
 
@@ -39,21 +39,6 @@ class Schedule:
     since: datetime
     until: datetime | None
     actor: str
-
-
-async def find_pool(conn: AsyncConnection, reference: str | None) -> Pool:
-    """The pool that a person named by id or name; without one the default pool. Raises `NotFoundError`."""
-    if reference is None:
-        return await pool(conn, DEFAULT_POOL_ID)
-    found = await one(
-        conn,
-        """SELECT id, name, currency FROM pool WHERE id::text = :reference OR name = :reference
-            ORDER BY id::text = :reference DESC LIMIT 1""",
-        reference=reference.strip(),
-    )
-    if found is None:
-        raise NotFoundError(f"there is no pool {plain(reference)!r}")
-    return Pool(found.id, found.name, found.currency)
 
 
 def default_max(currency: str) -> int:
@@ -103,7 +88,7 @@ def _schedule(r: Any) -> Schedule:
 async def show(db: Database, pool_reference: str | None = None) -> tuple[Pool, Schedule | None]:
     """A pool, and the schedule in force there."""
     async with db.transaction() as conn:
-        where = await find_pool(conn, pool_reference)
+        where = await pools.find(conn, pool_reference)
         return where, await of_pool(conn, where.pool_id)
 
 
@@ -125,7 +110,7 @@ async def change(
     """
 
     async def work(conn: AsyncConnection) -> Schedule:
-        where = await find_pool(conn, pool_reference)
+        where = await pools.find(conn, pool_reference)
         await lock_pool(conn, where.pool_id)
         before = await of_pool(conn, where.pool_id)
         if before is None and (zone is None or times is None):
@@ -160,7 +145,7 @@ async def stop(
     """Stops a pool's schedule: nothing is run any more until it is set again. Raises `ConflictError`."""
 
     async def work(conn: AsyncConnection) -> Schedule:
-        where = await find_pool(conn, pool_reference)
+        where = await pools.find(conn, pool_reference)
         await lock_pool(conn, where.pool_id)
         before = await of_pool(conn, where.pool_id)
         if before is None or not before.active:

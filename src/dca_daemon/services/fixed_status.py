@@ -12,7 +12,7 @@ from dca_daemon.domain.errors import ConflictError, InputError, NoRateError
 from dca_daemon.domain.fixed import Buyer, Rate, amount_minor, sats_for
 from dca_daemon.domain.schedule import Slot
 from dca_daemon.ledger.db import Database, one, rows
-from dca_daemon.services import fixed_runs, fixed_schedules, fixed_slots
+from dca_daemon.services import fixed_runs, fixed_schedules, fixed_slots, pools
 from dca_daemon.services.fixed_schedules import Schedule
 from dca_daemon.services.fixed_slots import OpenSlot
 from dca_daemon.services.pools import Pool
@@ -83,7 +83,7 @@ async def preview(
 ) -> Preview:
     """What the next slot would buy; with `by_hand` the one that a person can run now. Raises `ConflictError`."""
     async with db.transaction() as conn:
-        where = await fixed_schedules.find_pool(conn, pool_reference)
+        where = await pools.find(conn, pool_reference)
         newest = await fixed_schedules.of_pool(conn, where.pool_id)
         if newest is None or not newest.active:
             what = "has no schedule" if newest is None else "has its schedule stopped"
@@ -133,7 +133,7 @@ async def history(db: Database, *, pool_reference: str | None = None, limit: int
     async with db.transaction() as conn:
         pool_id = None
         if pool_reference is not None:
-            pool_id = (await fixed_schedules.find_pool(conn, pool_reference)).pool_id
+            pool_id = (await pools.find(conn, pool_reference)).pool_id
         found = await rows(
             conn,
             """SELECT u.id, u.pool_id, p.name, p.currency, u.local_date, u.local_time, s.zone, u.due_at, u.at,
