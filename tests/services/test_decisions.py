@@ -16,7 +16,7 @@ from dca_daemon.domain.errors import ConflictError, InputError
 from dca_daemon.domain.split import SplitMethod
 from dca_daemon.ledger.db import Database
 from dca_daemon.ledger.verify import verify
-from dca_daemon.services import baseline, cash_outs, decisions, filters
+from dca_daemon.services import baseline, cash_outs, cash_report, decisions, filters, reversals
 from dca_daemon.services.cash_outs import CashOutView
 from dca_daemon.services.filters import FilterKind
 from dca_daemon.services.intake import Intake, IntakeConfig
@@ -116,15 +116,48 @@ async def test_what_was_before_the_baseline_is_distributed_only_on_demand(books:
     await assert_books_hold(books)
 
 
-async def test_what_was_taken_back_waits_for_a_person_however_often_it_comes(books: Database) -> None:
-    """As a reversal leaves it."""
-    row = success(error="Operator cancel")
+async def take_back(db: Database, reference: str) -> None:
+    shown = await cash_outs.show(db, reference)
+    query = "SELECT id FROM distribution WHERE cash_out_id = :id AND reversed_at IS NULL"
+    found = await value(db, query, id=shown.summary.cash_out_id)
+    await reversals.reverse(db, found, reason="wrong amounts", actor="ana")
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["lamassu's", "entered"])
+@pytest.mark.parametrize("way", ["distribute", "ignore", "enter"])
+async def test_what_was_taken_back_waits_for_a_person_who_may_decide_each_way(
+    books: Database, way: str, by_hand: bool
+) -> None:
+    await client(books, "20000")
+    row = success(dispense_confirmed=not by_hand)
     await process(books, row)
-    await sql(books, "UPDATE cash_out SET reason = 'reversed' WHERE external_id = :id", id=row.external_id)
-    await process(books, success(external_id=row.external_id, tx_version=9))
-    assert await state(books, row) is CashOutState.REVIEW
-    await distribute(books, row.external_id)
-    assert await state(books, row) is CashOutState.DISTRIBUTED
+    reference = row.external_id
+    if by_hand:
+        reference = (await enter(books, settling(row.external_id, reference="first"))).summary.external_id
+    await take_back(books, reference)
+    await process(books, success(external_id=row.external_id, tx_version=9))  # no scan decides it
+    waits = (await cash_outs.show(books, reference)).summary
+    assert (waits.state, waits.reason) == (CashOutState.REVIEW, "reversed")
+    assert await value(books, "SELECT count(*) FROM distribution WHERE reversed_at IS NULL") == 0
+    if way == "distribute":
+        assert (await distribute(books, reference)).summary.state is CashOutState.DISTRIBUTED
+        await take_back(books, reference)
+        assert (await distribute(books, reference)).split is not None  # any number of times
+    elif way == "ignore":
+        assert (await ignore(books, reference)).summary.state is CashOutState.IGNORED
+    else:
+        again = settling(reference, reference="second", fiat="1900")
+        assert (await enter(books, again)).summary.settles_id == waits.cash_out_id
+        assert (await cash_outs.show(books, reference)).summary.state is CashOutState.SETTLED_BY_HAND
+        with pytest.raises(ConflictError, match="is settled-by-hand already"):
+            await distribute(books, reference)
+    await process(books, success(external_id=row.external_id, tx_version=10))
+    in_force = 0 if way == "ignore" else 1
+    assert await value(books, "SELECT count(*) FROM distribution WHERE reversed_at IS NULL") == in_force
+    (report,) = await cash_report.report(books)
+    notes = {"distribute": 200_000 if by_hand else 400_000, "ignore": 0, "enter": 190_000}[way]
+    assert report.cash_minor == 2_000_000 - notes
+    await assert_books_hold(books)
 
 
 async def test_what_a_filter_left_out_is_the_past_until_somebody_wants_it(books: Database) -> None:
