@@ -147,7 +147,8 @@ def _decide(machine: str, pool: str | None, reason: str, *, yes: bool, as_json: 
 
 def _show_moved(moved: Moved) -> None:
     m = moved.machine
-    say(f"Machine {m.name or m.device_id}: from the pool {moved.pool_before!r} to {m.pool!r}, {m.currency}.")
+    where = f"stays in {m.pool!r}" if m.pool == moved.pool_before else f"from {moved.pool_before!r} to {m.pool!r}"
+    say(f"Machine {m.name or m.device_id}: {where}, in {m.currency}.")
     if moved.distributed or moved.not_distributed:
         say(
             f"Cash-outs that waited for it: {moved.distributed} are distributed there, "
