@@ -239,7 +239,7 @@ async def test_a_change_is_refused_whole_and_nothing_changes(books: Database) ->
             await commission.preview(books, wish)
     for asked, words in (
         ({"times": ["25:00"], "zone": "UTC"}, "no time of the day"),
-        ({"times": ["18:30"], "zone": "Mars/Phobos"}, "no time zone"),
+        ({"times": ["18:30"], "zone": "Mars/Phobos"}, "unknown time zone"),
         ({"times": ["18:30"]}, "zone"),
         ({"zone": "UTC"}, "zone"),
         ({"times": ["18:30", "18:30"], "zone": "UTC"}, "twice"),
