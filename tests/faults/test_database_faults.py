@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
 from dca_daemon.domain.errors import DatabaseError
-from dca_daemon.ledger.db import LOCK_CLASS_POOL, Database
+from dca_daemon.ledger import lock_keys
+from dca_daemon.ledger.db import Database
 from dca_daemon.ledger.verify import verify
 from dca_daemon.payouts import store
 from dca_daemon.services.intake import Intake, IntakeConfig
@@ -49,7 +50,7 @@ async def test_frozen_while_it_books_a_stop_does_not_wait_for_it(installation: I
     await started(installation)
     dsn = installation.books_db.dsn
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as rival:
-        await rival.execute("SELECT pg_advisory_lock(%s, 1)", (LOCK_CLASS_POOL,))
+        await rival.execute("SELECT pg_advisory_lock(%s, 1)", (lock_keys.POOL_CLASS,))
         cash_out(installation)
         booking = await waiting_for(dsn, "advisory")
         with frozen(booking.pid):

@@ -13,8 +13,8 @@ from dca_daemon.domain.errors import ConfigError, DatabaseError
 from dca_daemon.lamassu.check import check_source
 from dca_daemon.lamassu.connection import SourceConfig
 from dca_daemon.lamassu.trigger import install
+from dca_daemon.ledger import lock_keys
 from dca_daemon.ledger.db import Database, scalar
-from dca_daemon.runtime.daemon import LEADER_LOCK_KEY
 from dca_daemon.runtime.leader import LeaderLock
 from dca_daemon.services.doctor import Level, Subject, check_books
 from tests.e2e.conftest import Installation, get
@@ -61,7 +61,7 @@ async def test_the_check_tells_that_a_pooler_makes_listen_deaf(lamassu_db: Lamas
 async def test_our_own_database_behind_a_pooler_is_refused(books_db: TestDb, more: str) -> None:
     """It is what waiting can't mend: the daemon ends with this line, and systemd starts it again."""
     with pooled(books_db.dsn, more=more) as dsn:
-        lock = LeaderLock(dsn, LEADER_LOCK_KEY)
+        lock = LeaderLock(dsn, lock_keys.LEADER)
         async with asyncio.timeout(20):
             with pytest.raises(ConfigError, match="leads to a connection pooler"):
                 await lock.wait_until_leader()
@@ -87,7 +87,7 @@ async def test_doctor_finds_a_pooler_before_our_own_database(books_db: TestDb) -
 
 async def test_through_a_pooler_two_would_hold_the_same_lock(books_db: TestDb) -> None:
     """Why it is refused."""
-    take = f"SELECT pg_try_advisory_lock({LEADER_LOCK_KEY})"
+    take = f"SELECT pg_try_advisory_lock({lock_keys.LEADER})"
     with pooled(books_db.dsn, pool_size=1) as dsn:
         for _ in range(2):
             async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:

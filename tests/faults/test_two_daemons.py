@@ -8,7 +8,7 @@ import subprocess
 
 import psycopg
 
-from dca_daemon.runtime.daemon import LEADER_LOCK_KEY
+from dca_daemon.ledger import lock_keys
 from tests.e2e.conftest import Installation, eventually
 from tests.faults.acting import assert_all_is_well, cash_out, something_happens
 from tests.faults.backends import of_daemon, rounds, terminate
@@ -23,7 +23,7 @@ def lock_holder(installation: Installation) -> int | None:
             """SELECT l.pid FROM pg_locks l JOIN pg_database d ON d.oid = l.database
                 WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.granted
                   AND l.objsubid = 1 AND (l.classid::bigint << 32 | l.objid::bigint) = %s""",
-            (LEADER_LOCK_KEY,),
+            (lock_keys.LEADER,),
         ).fetchone()
     return None if row is None else int(row[0])
 

@@ -19,14 +19,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from dca_daemon import fault_points
 from dca_daemon.domain.errors import ConfigError, DatabaseError
+from dca_daemon.ledger import lock_keys
 from dca_daemon.ledger.patience import CLIENT_KEEPALIVES, SERVER_KEEPALIVES, answered
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
-# The first half of our two-part advisory lock keys, so that another program's locks are never ours.
-LOCK_CLASS_POOL = 0x0DCA_0001
 DRIVER = "postgresql+psycopg"
 RETRIES_MAX = 8
 _RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock: the transaction left nothing behind
@@ -247,4 +246,6 @@ async def is_pooled(conn: AsyncConnection) -> bool:
 
 async def lock_pool(conn: AsyncConnection, pool_id: int) -> None:
     """Serializes everything that changes fiat balances of a pool, until the transaction ends."""
-    await one(conn, "SELECT pg_advisory_xact_lock(:class, :pool)", **{"class": LOCK_CLASS_POOL, "pool": pool_id})
+    await one(
+        conn, "SELECT pg_advisory_xact_lock(:class, :pool)", **{"class": lock_keys.POOL_CLASS, "pool": pool_id}
+    )

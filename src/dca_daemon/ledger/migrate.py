@@ -10,10 +10,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from dca_daemon.domain.errors import DatabaseError
+from dca_daemon.ledger import lock_keys
 from dca_daemon.ledger.db import Database, first_line, parse_url
 
 SCHEMA_CODE = "database-schema"
-_LOCK_KEY = 0x0DCA_0000_0001
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def upgrade(url: str) -> Revision:
     engine = create_engine(parse_url(url), poolclass=NullPool, connect_args={"connect_timeout": 5})
     try:
         with engine.connect() as guard, engine.connect() as conn:
-            guard.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})
+            guard.execute(text("SELECT pg_advisory_lock(:key)"), {"key": lock_keys.SCHEMA})
             before = _revision(conn)
             _refuse_unknown(before)
             _refuse_foreign(conn, before)

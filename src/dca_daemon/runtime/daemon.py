@@ -22,7 +22,7 @@ from dca_daemon.lamassu.listener import Listener
 from dca_daemon.lamassu.outage import Outage
 from dca_daemon.lamassu.scanner import Scanner
 from dca_daemon.lamassu.source import LamassuSource, RowDigest
-from dca_daemon.ledger import migrate
+from dca_daemon.ledger import lock_keys, migrate
 from dca_daemon.payouts.books import SqlPayoutBooks
 from dca_daemon.payouts.payer import Payer
 from dca_daemon.runtime import sdnotify, wiring
@@ -49,7 +49,6 @@ from dca_daemon.services.reconciliation.findings import Reconciliation
 
 log = structlog.get_logger()
 
-LEADER_LOCK_KEY = 0x0DCA_0000_0003
 _GRACE_SECONDS = 6.0
 _STANDBY_FIRST_SECONDS = 1.5  # a standby looks every second: who has just lost the lock lets it go first
 _COMPARISON = ReconcileConfig(grace_seconds=90.0)  # a lost notification is made up for by the next scan
@@ -91,7 +90,7 @@ class Daemon:
             lambda: self._listener.listening,
             wiring.scan_config(settings),
         )
-        self._lock = LeaderLock(settings.database.dsn, LEADER_LOCK_KEY)
+        self._lock = LeaderLock(settings.database.dsn, lock_keys.LEADER)
         self._heartbeats = Heartbeats()
         self.board = StatusBoard(
             self._db, self._listener, self._scanner, self._queue, self._payer, self._lock, settings

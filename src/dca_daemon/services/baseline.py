@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.cash_out import CashOutState, SourceRow
 from dca_daemon.domain.errors import InputError
+from dca_daemon.ledger import lock_keys
 from dca_daemon.ledger.db import Database, execute, lock_pool, one, rows
 from dca_daemon.services import mirror
 from dca_daemon.services.audit import audit
@@ -26,7 +27,6 @@ log = structlog.get_logger()
 
 SOURCE = "lamassu"
 _LATE_AT_MOST = timedelta(days=31)  # between a cash-out's creation and its dispense
-_LOCK_KEY = 0x0DCA_0000_0002
 
 
 class Source(Protocol):
@@ -116,7 +116,7 @@ async def _set(
     boundary = await source.now() if at is None else at
 
     async def work(conn: AsyncConnection) -> Baseline:
-        await execute(conn, "SELECT pg_advisory_xact_lock(:key)", key=_LOCK_KEY)
+        await execute(conn, "SELECT pg_advisory_xact_lock(:key)", key=lock_keys.BASELINE)
         # All of Lamassu's history is read meanwhile: the ordinary limit for an idle transaction is too short.
         await execute(conn, "SET LOCAL idle_in_transaction_session_timeout = '15min'")
         before = await _show(conn)

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dca_daemon.domain.commission import Pay
 from dca_daemon.domain.errors import InputError
 from dca_daemon.domain.schedule import DailyTimes
+from dca_daemon.ledger import lock_keys
 from dca_daemon.ledger.db import Database, execute, int_array, one, rows, scalar
 from dca_daemon.services import clients
 from dca_daemon.services.audit import audit
@@ -24,7 +25,6 @@ from dca_daemon.services.audit import audit
 log = structlog.get_logger()
 
 DAEMON = "daemon"
-_LOCK_KEY = 0x0DCA_0000_0004
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Gathered:
 
 async def lock(conn: AsyncConnection) -> None:
     """Serializes changes of the shares and releases, until the transaction ends."""
-    await execute(conn, "SELECT pg_advisory_xact_lock(:key)", key=_LOCK_KEY)
+    await execute(conn, "SELECT pg_advisory_xact_lock(:key)", key=lock_keys.COMMISSION)
 
 
 async def gathered_sats(conn: AsyncConnection) -> int:

@@ -29,6 +29,7 @@ from dca_daemon.domain.cash_out import (
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError, SourceError
 from dca_daemon.domain.money import from_minor, parse_fiat, sats_text
 from dca_daemon.domain.text import plain
+from dca_daemon.ledger import lock_keys
 from dca_daemon.ledger.db import Database, execute, one, scalar
 from dca_daemon.services import cash_outs, mirror, pools
 from dca_daemon.services.audit import audit
@@ -40,7 +41,6 @@ from dca_daemon.services.pools import Place
 
 log = structlog.get_logger()
 
-_LOCK_KEY = 0x0DCA_0000_0004  # one entry at a time: two of one reference must meet
 _MAX_REFERENCE = 64
 _PERCENT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,8})?")
 
@@ -81,7 +81,7 @@ async def enter(
     unknown = None if entry.settles is None else await _ask(db, source, entry.settles, intake)
 
     async def work(conn: AsyncConnection) -> tuple[CashOutView, IntakeResult]:
-        await execute(conn, "SELECT pg_advisory_xact_lock(:key)", key=_LOCK_KEY)
+        await execute(conn, "SELECT pg_advisory_xact_lock(:key)", key=lock_keys.MANUAL_ENTRY)
         await _require_new(conn, reference)
         text = f"settled by {reference!r}, entered by {actor}: {reason}"
         settled = None if entry.settles is None else await _settle(conn, entry.settles, unknown, text)

@@ -1,4 +1,4 @@
-"""Commission, reversals and adjustments in any order, with payouts in between: the books hold after every step."""
+"""Rules for a stateful test: cash-outs, commission, reversals, adjustments and payouts, in any order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -17,7 +16,6 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,17 +23,15 @@ from dca_daemon.domain.cash_out import SourceRow
 from dca_daemon.domain.commission import Pay, percent_decimal
 from dca_daemon.domain.errors import ConflictError, InputError
 from dca_daemon.domain.payout import PayoutState
-from dca_daemon.ledger.db import Database, one, rows, scalar
+from dca_daemon.ledger.db import Database, rows
 from dca_daemon.ledger.verify import verify
 from dca_daemon.payouts import agenda, store
 from dca_daemon.services import adjustments, clients, commission, commission_release, reversals
 from dca_daemon.services.clients import Status
 from dca_daemon.services.commission import PayRule, Wish
 from dca_daemon.services.intake import Intake, IntakeConfig
-from tests.fixtures.postgres import PostgresServer
 from tests.ledger.filled import made_up_invoice
 from tests.services.builders import client, sql, success
-from tests.services.test_stateful import _Opened
 
 T = TypeVar("T")
 RULES = (
@@ -45,21 +41,8 @@ RULES = (
 )
 PEOPLE = (1, 2, 3, 4)  # two clients, and two wallets that only receive commission
 
-SATS = """
-    SELECT (SELECT coalesce(sum(d.total_sats), 0) FROM distribution d
-             WHERE d.kind = 'cash-out' AND d.reversed_at IS NULL)::bigint AS came_in,
-           (SELECT coalesce(sum(commission_sats - commission_shared_sats + uncovered_sats), 0) FROM distribution
-             WHERE reversed_at IS NULL)::bigint AS house,
-           (SELECT coalesce(sum(total_sats), 0) FROM distribution
-             WHERE kind = 'adjustment' AND reversed_at IS NULL)::bigint AS given,
-           (SELECT coalesce(-sum(amount_sats), 0) FROM adjustment WHERE amount_sats < 0)::bigint AS taken,
-           (SELECT coalesce(sum(sats), 0) FROM distribution_record
-             WHERE state IN ('owed', 'gathered'))::bigint AS owed
-"""
-KEPT = "SELECT coalesce(sum(balance), 0) FROM account WHERE purpose = :purpose"
 
-
-class Books(RuleBasedStateMachine):
+class MoneyMachine(RuleBasedStateMachine):
     """`open_books` gives each run a database of its own."""
 
     open_books: Callable[[], Any]
@@ -233,20 +216,6 @@ class Books(RuleBasedStateMachine):
         assert [check for check in self.run(verify(self.db)) if not check.holds] == []
 
     @invariant()
-    def every_sat_is_somewhere(self) -> None:
-        async def work(conn: AsyncConnection) -> None:
-            at = await one(conn, SATS)
-
-            async def kept(purpose: str) -> int:
-                return int(await scalar(conn, KEPT, purpose=purpose))
-
-            assert await kept("coins-received") == at.came_in * 1000
-            assert await kept("house-sats") == -(at.house - at.given + at.taken) * 1000
-            assert await kept("client-payable") == -at.owed * 1000
-
-        self.step(work)
-
-    @invariant()
     def what_is_settled_stays_settled(self) -> None:
         async def work(conn: AsyncConnection) -> set[int]:
             return {r.id for r in await rows(conn, "SELECT id FROM distribution_record WHERE state = 'settled'")}
@@ -254,17 +223,3 @@ class Books(RuleBasedStateMachine):
         now = self.step(work)
         assert self.settled <= now
         self.settled = now
-
-
-def test_any_order_of_anything(postgres_server: PostgresServer, books_template: str) -> None:
-    class BooksHere(Books):
-        @staticmethod
-        def open_books() -> Any:
-            return _Opened(postgres_server, books_template)
-
-    run_state_machine_as_test(
-        BooksHere,
-        settings=settings(
-            max_examples=8, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )

@@ -1,0 +1,11 @@
+"""The keys of our advisory locks, all in one place: two of one number would wait for each other.
+
+Our own prefix, so that another program's locks in the same database are never ours.
+"""
+
+SCHEMA = 0x0DCA_0000_0001  # migrations
+BASELINE = 0x0DCA_0000_0002
+LEADER = 0x0DCA_0000_0003  # the session lock of the daemon that is active
+MANUAL_ENTRY = 0x0DCA_0000_0004  # one entry at a time: two of one reference must meet
+COMMISSION = 0x0DCA_0000_0005  # changing the shares, and releasing what is gathered
+POOL_CLASS = 0x0DCA_0001  # the first half of a two-part key; the second is the pool's id
