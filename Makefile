@@ -57,7 +57,7 @@ simulate: $(VENV)/.ready
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 soak: $(VENV)/.ready $(LNBITS)
-	@DCA_TEST_SOAK=1 DCA_ALL_PAIRS=1 $(BIN)/pytest -n 2 --timeout 3600 tests/faults
+	@DCA_TEST_SOAK=1 DCA_ALL_PAIRS=1 $(BIN)/pytest -n 2 --timeout 3600 tests/faults tests/services/test_all_the_money.py
 	@$(BIN)/python -m tests.soak $(ARGS)
 
 fuzz: $(VENV)/.ready

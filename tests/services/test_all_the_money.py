@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
@@ -43,6 +44,7 @@ from dca_daemon.services.manual_cash_outs import Entry
 from dca_daemon.services.reports import clients as client_reports
 from dca_daemon.services.reports import periods
 from tests.exports.checkers import beancount_errors
+from tests.faults.backends import SOAK
 from tests.fixtures.postgres import PostgresServer
 from tests.services.builders import client, success
 from tests.services.fixed_bench import Bench
@@ -159,7 +161,9 @@ class AllTheMoney(MoneyMachine):
 
     @rule(data=st.data(), version=st.integers(6, 9))
     def succeeds_after_all(self, data: st.DataObject, version: int) -> None:
-        row = self.a_row(data)
+        self.comes_again(self.a_row(data), version)
+
+    def comes_again(self, row: SourceRow, version: int) -> None:
         self.process(
             success(
                 external_id=row.external_id,
@@ -172,14 +176,16 @@ class AllTheMoney(MoneyMachine):
             )
         )
 
-    @rule(data=st.data(), distribute=st.booleans())
-    def decide(self, data: st.DataObject, distribute: bool) -> None:
-        reference = self.a_row(data).external_id
+    @rule(data=st.data(), distribute=st.booleans(), version=st.integers(6, 9))
+    def decide(self, data: st.DataObject, distribute: bool, version: int) -> None:
+        """Whatever Lamassu says of it from then on."""
+        row = self.a_row(data)
         with contextlib.suppress(*REFUSED):
             if distribute:
-                self.run(decisions.distribute(self.db, self.intake, reference, reason="test", actor="test"))
+                self.run(decisions.distribute(self.db, self.intake, row.external_id, reason="test", actor="test"))
             else:
-                self.run(decisions.ignore(self.db, reference, reason="test", actor="test"))
+                self.run(decisions.ignore(self.db, row.external_id, reason="test", actor="test"))
+        self.comes_again(row, version)
 
     @rule(
         data=st.data(),
@@ -336,7 +342,7 @@ class AllTheMoney(MoneyMachine):
 
         self.step(work)
 
-    @invariant()
+    @rule()
     def every_report_agrees_with_the_books(self) -> None:
         shown = self.run(treasury.show(self.db, reserve_sats=0, zone=UTC_ZONE))
         self.run(cash_report.report(self.db))
@@ -346,6 +352,7 @@ class AllTheMoney(MoneyMachine):
 
     def teardown(self) -> None:
         try:
+            self.every_report_agrees_with_the_books()
             parts: list[str] = []
             self.run(export(self.db, Span(None, None, UTC_ZONE), ExportFormat.BEANCOUNT, parts.append))
             assert beancount_errors("".join(parts)) == []
@@ -353,6 +360,7 @@ class AllTheMoney(MoneyMachine):
             super().teardown()
 
 
+@pytest.mark.timeout(3600 if SOAK else 180)
 def test_all_functions_in_any_order(postgres_server: PostgresServer, books_template: str) -> None:
     class Here(AllTheMoney):
         @staticmethod
@@ -362,6 +370,9 @@ def test_all_functions_in_any_order(postgres_server: PostgresServer, books_templ
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=300 if SOAK else 12,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )
