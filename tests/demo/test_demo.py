@@ -13,7 +13,10 @@ import pytest
 
 from dca_daemon.demo.playing import _notes
 
-KEYS = {"agrees", "cash_outs", "records", "payouts", "paid_sats", "owed_sats", "seconds"}
+KEYS = {
+    "agrees", "cash_outs", "records", "payouts", "paid_sats", "owed_sats", "commission_sats", "fixed_sats",
+    "seconds",
+}  # fmt: skip
 
 
 class Demo:
@@ -68,11 +71,15 @@ def test_once_ends_with_everything_agreeing(tmp_path: Path, lnbits_install_dir: 
     result = json.loads(stdout.splitlines()[-1])
     assert result.keys() == KEYS
     assert result["agrees"] is True
-    assert result["cash_outs"] == 47
-    assert result["records"] == 3 * result["cash_outs"]
+    assert result["cash_outs"] == 47 + 1, "one of them by hand"
+    shares = 3 + 2  # of clients, and of the commission
+    assert result["records"] == shares * result["cash_outs"] + 1, "and one of Fixed Mode"
     assert 0 < result["payouts"] < result["records"] / 2, "a backlog becomes few payments"
     assert result["paid_sats"] > 2_000_000
     assert result["owed_sats"] == 0
+    assert 90_000 < result["commission_sats"] < 100_000
+    assert result["fixed_sats"] == 30_262, "250 GTQ at 826,091.28 a bitcoin"
+    assert "taken back" in told
     assert "DIFFERS" not in told
     assert "kill -9" in told
     demo.assert_nothing_left()
@@ -84,7 +91,7 @@ def test_sigterm_leaves_nothing_behind(tmp_path: Path, lnbits_install_dir: Path)
     running = demo.start("--once", "--json")
     assert running.stderr is not None
     told = ""
-    while "clients " not in told:  # PostgreSQL and LNbits run, the daemon is next
+    while "people " not in told:  # PostgreSQL and LNbits run, the daemon is next
         line = running.stderr.readline()
         assert line, told
         told += line

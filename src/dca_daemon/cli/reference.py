@@ -42,7 +42,7 @@ This page is written by `python -m dca_daemon.cli.reference`, from what each com
 JSON_KEYS: dict[str, str] = {
     "doctor": "`ok`, `findings` (`area`, `name`, `level`: ok, warn or fail, `text`, `remedy`)",
     "demo": "its last line on stdout: `agrees`, `cash_outs`, `records`, `payouts`, `paid_sats`, `owed_sats`, "
-    "`seconds`",
+    "`commission_sats`, `fixed_sats`, `seconds`",
     "version": "`version`, `python`",
     "audit": "`changes` (`id`, `at`, `actor`, `action`, `subject`, `before`, `after`, `reason`)",
     "reconcile": "`agrees`, `complete`, `began_at`, `since`, `compared` (`settled_payouts`, `settled_sats`, "

@@ -10,10 +10,13 @@ from dca_daemon.demo import watching
 from dca_daemon.demo.atm import SimulatedAtm
 from dca_daemon.demo.atm_scenarios import SCENARIOS, RunningCashOut, Scenario, begin
 from dca_daemon.demo.narrator import TEXT_COLUMN, Narrator
-from dca_daemon.demo.stage import CURRENCY, LATE_FIAT, Stage
+from dca_daemon.demo.stage import LATE_FIAT, Stage
+from dca_daemon.demo.terms import CURRENCY
 from dca_daemon.domain.cash_out import CashOutState, Verdict
 from dca_daemon.domain.money import MSATS_PER_SAT, fiat_text, sats_text, to_minor
 from dca_daemon.services import cash_outs, clients
+from dca_daemon.services.cash_outs import CashOutView
+from dca_daemon.services.clients import Mode
 
 # Scenario and fiat, in the order of the story; every other one at the second machine.
 SUCCESSES = (
@@ -24,11 +27,12 @@ SUCCESSES = (
     ("underpaid", 900),
     ("promo-full", 1200),
 )
+SHORT = "short-dispense"  # settled by hand later
 NOT_SHARED = (
     ("other-coin", 700),
     ("cancelled", 1000),
     ("dispenser-error", 1000),
-    ("short-dispense", 1000),
+    (SHORT, 1000),
     ("cassettes-empty", 1000),
     ("never-paid", 500),
 )
@@ -95,6 +99,8 @@ async def tell_late(stage: Stage, narrator: Narrator) -> None:
 def finish(stage: Stage, cash_out: RunningCashOut, atm: SimulatedAtm, fiat: Decimal) -> Told:
     """Does what is left of a cash-out."""
     stage.expect(cash_out.id, *_STATES[cash_out.scenario.verdict])
+    if cash_out.scenario.verdict is Verdict.FAILED:
+        stage.failed[cash_out.id] = cash_out.scenario.name
     sentences = []
     while (sentence := cash_out.step()) is not None:
         sentences.append(sentence)
@@ -125,44 +131,46 @@ async def _tell_distribution(stage: Stage, narrator: Narrator, external_id: str)
     took = await watching.times(stage, [external_id])
     assert view.split is not None
     split = view.split
+    receivers = ", ".join(f"{part.receiver} {part.sats:,}" for part in view.commission)
     narrator.line(
         "the daemon",
         f"{sats_text(split.total_sats)} = {sats_text(split.clients_sats)} for {len(view.shares)} clients + "
-        f"{sats_text(split.house_sats)} for the house; "
+        f"{sats_text(split.commission_sats)} of commission"
+        f"{f' ({receivers}, the house {split.house_sats:,})' if receivers else ''}; "
         f"booked {took.booked_ms} ms after the ATM's commit, paid after {took.settled_ms} ms.",
         style="green",
     )
-    bought = {share.client_id: (share.sats, share.fiat_minor) for share in view.shares}
-    narrator.table(_COLUMNS, await _balances(stage, bought), indent=TEXT_COLUMN)
+    narrator.table(_COLUMNS, await _balances(stage, [view]), indent=TEXT_COLUMN)
 
 
-_COLUMNS = ("client", ">receives", ">for", ">still has in", ">LNbits wallet")
+_COLUMNS = ("who", ">buys", ">for", ">commission", ">still has in", ">LNbits wallet")
 
 
-async def _balances(stage: Stage, bought: dict[int, tuple[int, int]]) -> list[list[str]]:
-    """A row per client; the last column is what LNbits itself says."""
+async def _balances(stage: Stage, views: list[CashOutView]) -> list[list[str]]:
+    """A row for each whom cash-outs concern; the last column is what LNbits itself says."""
+    left_minor = {
+        view.client_id: sum(balance.balance_minor for balance in view.balances)
+        for view in await clients.list_all(stage.books)
+    }
     lines = []
-    fiat_left = {view.client_id: view for view in await clients.list_all(stage.books)}
     for person in stage.people:
-        sats, minor = bought.get(person.client_id, (0, 0))
-        left = sum(balance.balance_minor for balance in fiat_left[person.client_id].balances)
-        lines.append(
-            [
-                person.name,
-                f"+{sats_text(sats)}",
-                fiat_text(minor, CURRENCY),
-                fiat_text(left, CURRENCY),
-                sats_text(stage.lnbits.balance_msat(person.wallet.inkey) // MSATS_PER_SAT),
+        if person.mode is Mode.FIXED:
+            continue
+        shares = [share for view in views for share in view.shares if share.client_id == person.client_id]
+        parts = [part.sats for view in views for part in view.commission if part.client_id == person.client_id]
+        in_wallet = sats_text(stage.lnbits.balance_msat(person.wallet.inkey) // MSATS_PER_SAT)
+        buys = ["", "", ""]
+        if person.mode is Mode.FLOW:
+            buys = [
+                f"+{sats_text(sum(share.sats for share in shares))}",
+                fiat_text(sum(share.fiat_minor for share in shares), CURRENCY),
+                fiat_text(left_minor[person.client_id], CURRENCY),
             ]
-        )
+        lines.append([person.name, *buys[:2], f"+{sats_text(sum(parts))}" if parts else "", buys[2], in_wallet])
     return lines
 
 
 async def tell_balances(stage: Stage, narrator: Narrator, external_ids: list[str]) -> None:
-    """What a whole burst has brought each client."""
-    bought: dict[int, tuple[int, int]] = {}
-    for external_id in external_ids:
-        for share in (await cash_outs.show(stage.books, external_id)).shares:
-            sats, minor = bought.get(share.client_id, (0, 0))
-            bought[share.client_id] = (sats + share.sats, minor + share.fiat_minor)
-    narrator.table(_COLUMNS, await _balances(stage, bought), indent=TEXT_COLUMN)
+    """What a whole burst has brought each of them."""
+    views = [await cash_outs.show(stage.books, external_id) for external_id in external_ids]
+    narrator.table(_COLUMNS, await _balances(stage, views), indent=TEXT_COLUMN)

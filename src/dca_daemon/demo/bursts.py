@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from decimal import Decimal
 
-from dca_daemon.demo import acts, watching
+from dca_daemon.demo import acts, by_hand, rest, watching
 from dca_daemon.demo.atm_scenarios import RunningCashOut, begin
 from dca_daemon.demo.narrator import Narrator
-from dca_daemon.demo.stage import CURRENCY, Stage
+from dca_daemon.demo.stage import Stage
+from dca_daemon.demo.terms import CURRENCY
 from dca_daemon.domain.cash_out import CashOutState
 from dca_daemon.domain.money import fiat_text, to_minor
 
@@ -48,7 +49,8 @@ async def many_at_once(stage: Stage, narrator: Narrator) -> None:
 
 
 async def killed_in_the_middle(stage: Stage, narrator: Narrator) -> None:
-    """kill -9 while a payment is under way; cash-outs go on meanwhile; after a restart all is paid, once."""
+    """kill -9 while a payment is under way; cash-outs go on meanwhile, and the operator works by hand; after a
+    restart all is paid, once."""
     cash_outs = _prepare(stage, _KILL_FIAT)
     half = SIZE // 2
     ids = [cash_out.run() for cash_out in cash_outs[:half]]
@@ -65,6 +67,8 @@ async def killed_in_the_middle(stage: Stage, narrator: Narrator) -> None:
         f"{before.settled} of {before.records} shares paid. {SIZE - half} more cash-outs while nobody is there.",
         style="yellow",
     )
+    ids.append(await by_hand.settle(stage, narrator))
+    await rest.fixed_by_hand(stage, narrator)
     begun = time.monotonic()
     ready_seconds = stage.daemon.start()
     paid = await watching.wait_until_paid(stage, ids)

@@ -5,17 +5,18 @@ Each side is read from its own source: LNbits over its API, Lamassu's tables, th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
+from dca_daemon.demo.check_books import BooksSide, read_books
 from dca_daemon.demo.narrator import Narrator
-from dca_daemon.demo.stage import CURRENCY, TOP_UP_SATS, Stage
+from dca_daemon.demo.stage import TOP_UP_SATS, Stage
+from dca_daemon.demo.terms import CURRENCY
 from dca_daemon.domain.cash_out import CashOutState
-from dca_daemon.domain.money import MSATS_PER_SAT, fiat_text, sats_text
+from dca_daemon.domain.fixed import sats_for
+from dca_daemon.domain.money import MSATS_PER_SAT, fiat_text, sats_text, to_minor
 from dca_daemon.ledger import accounts, verify
-from dca_daemon.ledger.db import one, rows
+from dca_daemon.services.clients import Mode
 from dca_daemon.services.pools import DEFAULT_POOL_ID
 
 
@@ -43,6 +44,8 @@ class Agreement:
     payouts: int = 0
     paid_sats: int = 0
     owed_sats: int = 0
+    commission_sats: int = 0  # to others than the house
+    fixed_sats: int = 0
 
     @property
     def agrees(self) -> bool:
@@ -65,17 +68,6 @@ class Agreement:
 def _sats(msat: int) -> str:
     whole, rest = divmod(msat, MSATS_PER_SAT)
     return f"{whole:,} sats" if not rest else f"{Decimal(msat).scaleb(-3):,} sats"
-
-
-@dataclass(frozen=True, slots=True)
-class _Books:
-    """What the books say: the journal's accounts (msat or minor units, debit > 0), the records, the payouts."""
-
-    accounts: Mapping[str, int]
-    per_client: Mapping[int, Any]  # records: settled sats, fiat; confirmed deposits
-    totals: Any
-    states: Mapping[str, CashOutState]
-    distributed: list[str]
 
 
 async def check(stage: Stage, narrator: Narrator) -> Agreement:
@@ -103,66 +95,28 @@ async def check(stage: Stage, narrator: Narrator) -> Agreement:
 
 async def compare(stage: Stage) -> Agreement:
     """Reads all sides, and compares."""
-    books = await _read_books(stage)
+    books = await read_books(stage.books)
     found = Agreement(
         cash_outs=len(books.distributed),
         records=int(books.totals.records),
         payouts=int(books.totals.payouts),
         paid_sats=int(books.totals.paid),
         owed_sats=int(books.totals.owed),
+        commission_sats=sum(int(client.commission) for client in books.per_client.values()),
+        fixed_sats=sum(int(bought.sats) for bought in books.fixed),
     )
     _compare_wallets(stage, books, found)
     _compare_ledger(stage, books, found)
     _compare_cash_outs(stage, books, found)
+    _compare_by_hand(stage, books, found)
+    _compare_rest(stage, books, found)
     checks = await verify.verify(stage.books)
     held = sum(check.holds for check in checks)
     found.text("ledger verify: checks = checks that hold", len(checks), held)
     return found
 
 
-async def _read_books(stage: Stage) -> _Books:
-    async with stage.books.transaction() as conn:
-        await conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        per_client = await rows(
-            conn,
-            """SELECT c.id AS client_id,
-                      (SELECT coalesce(sum(sats), 0) FROM distribution_record r
-                        WHERE r.client_id = c.id AND r.state = 'settled') AS settled,
-                      (SELECT coalesce(sum(fiat_minor), 0) FROM distribution_record r
-                        WHERE r.client_id = c.id AND r.state <> 'reversed') AS fiat,
-                      (SELECT coalesce(sum(amount_minor), 0) FROM deposit d
-                        WHERE d.client_id = c.id AND d.state = 'confirmed') AS deposited
-                 FROM client c""",
-        )
-        totals = await one(
-            conn,
-            """SELECT (SELECT count(*) FROM distribution_record) AS records,
-                      (SELECT coalesce(sum(sats), 0) FROM distribution_record
-                        WHERE state IN ('gathered', 'owed', 'in-payout')) AS owed,
-                      count(*) AS payouts, coalesce(sum(amount_sats), 0) AS paid,
-                      coalesce(sum(fee_msat), 0) AS fee_msat
-                 FROM payout WHERE state = 'settled'""",
-        )
-        return _Books(
-            accounts={r.name: int(r.balance) for r in await rows(conn, "SELECT name, balance FROM account")},
-            per_client={r.client_id: r for r in per_client},
-            totals=totals,
-            states={
-                r.external_id: CashOutState(r.state)
-                for r in await rows(conn, "SELECT external_id, state FROM cash_out")
-            },
-            distributed=[
-                r.external_id
-                for r in await rows(
-                    conn,
-                    """SELECT c.external_id FROM distribution d JOIN cash_out c ON c.id = d.cash_out_id
-                        WHERE d.reversed_at IS NULL""",
-                )
-            ],
-        )
-
-
-def _compare_wallets(stage: Stage, books: _Books, found: Agreement) -> None:
+def _compare_wallets(stage: Stage, books: BooksSide, found: Agreement) -> None:
     """LNbits against the records and the payouts."""
     for person in stage.people:
         settled = int(books.per_client[person.client_id].settled)
@@ -181,50 +135,90 @@ def _compare_wallets(stage: Stage, books: _Books, found: Agreement) -> None:
     found.text("payments: different invoices = all of them", len(set(sent)), len(sent))
 
 
-def _compare_ledger(stage: Stage, books: _Books, found: Agreement) -> None:
+def _compare_ledger(stage: Stage, books: BooksSide, found: Agreement) -> None:
     """The journal's accounts against the records, the deposits and LNbits."""
     paid_msat = int(books.totals.paid) * MSATS_PER_SAT + int(books.totals.fee_msat)
-    found.sats("ledger: sats paid out = payouts and fees", -_balance(books, accounts.coins_source()), paid_msat)
-    owed = sum(-_balance(books, accounts.client_payable(person.client_id)) for person in stage.people)
-    in_flight = -_balance(books, accounts.payouts_in_flight())
+    found.sats("ledger: sats paid out = payouts and fees", -books.balance(accounts.coins_source()), paid_msat)
+    owed = sum(-books.balance(accounts.client_payable(person.client_id)) for person in stage.people)
+    in_flight = -books.balance(accounts.payouts_in_flight())
     found.sats("ledger: owed + in flight = nothing", owed + in_flight, 0)
     for person in stage.people:
+        if person.mode is Mode.COMMISSION:
+            continue  # has no cash in the machines
         client = books.per_client[person.client_id]
-        left = -_balance(books, accounts.client_fiat(person.client_id, DEFAULT_POOL_ID, CURRENCY))
+        left = -books.balance(accounts.client_fiat(person.client_id, DEFAULT_POOL_ID, CURRENCY))
         expected = int(client.deposited) - int(client.fiat)
         found.fiat(f"{person.name}: fiat left = deposit − what it bought", left, expected)
 
 
-def _balance(books: _Books, account: accounts.Account) -> int:
-    return books.accounts.get(account.name, 0)
-
-
-def _compare_cash_outs(stage: Stage, books: _Books, found: Agreement) -> None:
+def _compare_cash_outs(stage: Stage, books: BooksSide, found: Agreement) -> None:
     """Lamassu's own table against the distributions."""
     before = [key for key, states in stage.expected.items() if states == {CashOutState.BEFORE_BASELINE}]
-    successes: dict[str, Decimal] = dict(
-        stage.lamassu.execute(
-            "SELECT id::text, crypto_atoms FROM public.cash_out_txs WHERE dispense_confirmed"
+    successes: dict[str, tuple[Decimal, Decimal]] = {
+        key: (atoms, fiat)
+        for key, atoms, fiat in stage.lamassu.execute(
+            "SELECT id::text, crypto_atoms, fiat FROM public.cash_out_txs WHERE dispense_confirmed"
             " AND crypto_code IN ('BTC', 'LN') AND NOT (id = ANY(%s::uuid[]))",
             (before,),
-        ).fetchall()
-    )
+        )
+    }
     waiting = {key for key in successes if books.states.get(key) is CashOutState.REVIEW}
     due = successes.keys() - waiting
     distributed = set(books.distributed)
-    found.text("cash-outs: successful since the baseline = distributed", _counted(due), _counted(distributed, due))
+    by_daemon = distributed - books.by_hand.keys()
+    found.text("cash-outs: successful since the baseline = distributed", _counted(due), _counted(by_daemon, due))
     found.text("cash-outs: distributions = cash-outs distributed", len(books.distributed), len(distributed))
     others = {key for key, states in stage.expected.items() if CashOutState.DISTRIBUTED not in states}
     found.text("cash-outs: of the other kinds, distributed = none", len(others & distributed), 0)
     as_told = sum(1 for key, states in stage.expected.items() if books.states.get(key) in states)
-    found.text("cash-outs: made by the ATM = in the right state", len(stage.expected), as_told)
-    received = sum(int(successes[key]) for key in due) * MSATS_PER_SAT
+    found.text("cash-outs: made by ATM or hand = in the right state", len(stage.expected), as_told)
+    by_hand = books.by_hand.values()
+    received = int(sum(successes[key][0] for key in due) + sum(r.crypto_atoms for r in by_hand)) * MSATS_PER_SAT
     found.sats(
-        "sats: paid by laypeople = received in the ledger", received, _balance(books, accounts.coins_received())
+        "sats: paid by laypeople = received in the ledger", received, books.balance(accounts.coins_received())
     )
-    house = -_balance(books, accounts.house_sats())
-    clients = (int(books.totals.paid) + int(books.totals.owed)) * MSATS_PER_SAT
-    found.sats("sats: paid by laypeople = clients' + house's", received, clients + house)
+    house = -books.balance(accounts.house_sats())
+    others_sats = (int(books.totals.paid) + int(books.totals.owed)) * MSATS_PER_SAT
+    found.sats("sats: paid by laypeople = all receivers' + house's", received, others_sats + house)
+    notes = sum((successes[key][1] for key in due), Decimal()) + sum((r.fiat for r in by_hand), Decimal())
+    deposited = sum(int(client.deposited) for client in books.per_client.values())
+    in_machines = books.balance(accounts.cash(DEFAULT_POOL_ID, CURRENCY))
+    found.fiat(
+        "cash: deposits − notes that left = in the ledger", deposited - to_minor(notes, CURRENCY), in_machines
+    )
+
+
+def _compare_by_hand(stage: Stage, books: BooksSide, found: Agreement) -> None:
+    """What Lamassu has of a cash-out that failed against the entry that stands in its place."""
+    for external_id, reference in stage.by_hand.items():
+        row = stage.lamassu.execute(
+            "SELECT crypto_atoms, fiat FROM public.cash_out_txs WHERE id = %s", (external_id,)
+        ).fetchone()
+        assert row is not None
+        entry = books.by_hand.get(reference)
+        what = f"{reference}: what Lamassu has = what stands by hand"
+        found.text(
+            what, _entry(row[0], row[1]), "nothing" if entry is None else _entry(entry.crypto_atoms, entry.fiat)
+        )
+
+
+def _entry(atoms: Decimal, fiat: Decimal) -> str:
+    return f"{atoms:,.0f} sats, {fiat:,.2f}"
+
+
+def _compare_rest(stage: Stage, books: BooksSide, found: Agreement) -> None:
+    """The commission and Fixed Mode, reckoned anew."""
+    for person in stage.people:
+        if due := books.commission_due.get(person.client_id):
+            booked = int(books.per_client[person.client_id].commission) * MSATS_PER_SAT
+            found.sats(f"{person.name}: commission by percentages = booked", due * MSATS_PER_SAT, booked)
+    shared = sum(books.commission_due.values()) * MSATS_PER_SAT
+    booked = sum(int(client.commission) for client in books.per_client.values()) * MSATS_PER_SAT
+    found.sats("commission: due to all receivers = booked", shared, booked)
+    ticker = stage.atms[0].terms.ticker
+    bought = sum(sats_for(int(fixed.fiat_minor), ticker, CURRENCY) for fixed in books.fixed)
+    booked = sum(int(fixed.sats) for fixed in books.fixed)
+    found.sats("Fixed Mode: fiat at the ATM's ticker = bought", bought * MSATS_PER_SAT, booked * MSATS_PER_SAT)
 
 
 def _counted(keys: set[str], wanted: set[str] | None = None) -> str:

@@ -17,8 +17,9 @@ from dca_daemon.demo.stage import Stage
 from dca_daemon.domain.errors import DcaError
 
 _COMMANDS = (  # each works while the demo is up
-    "client list", "cash-out list", "cash-out show {cash_out}", "payout list", "ledger balances", "ledger verify",
-    "doctor",
+    "client list", "cash-out list", "cash-out show {cash_out}", "cash-out review", "payout list",
+    "commission show", "fixed preview", "fixed history", "treasury show", "cash report", "report client Ana",
+    "report period --by day", "audit", "ledger verify", "ledger export --format hledger", "doctor",
 )  # fmt: skip
 _DEFAULT = "lightning"
 _DEFAULT_FIAT = 500
@@ -42,7 +43,7 @@ async def stay_up(stage: Stage, narrator: Narrator) -> None:
 
 def _tell_where(stage: Stage, narrator: Narrator) -> None:
     command = f"{shlex.join(program())} --config {shlex.quote(str(stage.daemon.config))}"
-    example = next(iter(reversed(stage.expected)))[:8]
+    example = next(iter(stage.by_hand.values()), "1")  # what stands by hand
     narrator.heading("Yours to play with")
     narrator.line("daemon", f"{stage.daemon.url}/status  /readyz  /metrics")
     narrator.line("LNbits", f"{stage.lnbits.url}  (user and password: {stage.lnbits.data_dir}/super-user.json)")

@@ -10,6 +10,7 @@ from dca_daemon.demo import stage as setting
 from dca_daemon.demo.interrupts import Interrupts
 from dca_daemon.demo.lnbits_server import install, is_installed
 from dca_daemon.demo.narrator import Narrator
+from dca_daemon.demo.people import SHARES
 from dca_daemon.demo.stage import Stage
 from dca_daemon.domain.cash_out import CashOutState
 from dca_daemon.domain.money import sats_text
@@ -36,7 +37,9 @@ def prepare(
         "Lamassu", "the daemon's role reads the columns it needs and nothing else; the trigger is installed."
     )
     for number, person in enumerate(stage.people):
-        narrator.line("" if number else "clients", setting.describe_person(person))
+        narrator.line("" if number else "people", person.text)
+    shared = ", ".join(f"{percent} % for {name}" for name, percent in SHARES)
+    narrator.line("commission", f"{shared}; the rest of each stays with the house.")
     setting.make_history(stage)
     earlier = sum(states == {CashOutState.BEFORE_BASELINE} for states in stage.expected.values())
     narrator.line("history", f"{earlier} cash-outs succeeded before the daemon was there: they must not be paid.")

@@ -24,48 +24,33 @@ from dca_daemon.demo.interrupts import Interrupts
 from dca_daemon.demo.lamassu_schema import create_schema
 from dca_daemon.demo.lnbits_admin import WalletKeys
 from dca_daemon.demo.lnbits_server import LnbitsServer
+from dca_daemon.demo.people import Person, add_people
 from dca_daemon.demo.postgres import EmbeddedPostgres, sqlalchemy_url
+from dca_daemon.demo.terms import CURRENCY, PACE
 from dca_daemon.domain.cash_out import CashOutState
 from dca_daemon.domain.errors import DatabaseError
-from dca_daemon.domain.money import fiat_text
 from dca_daemon.lamassu import trigger
 from dca_daemon.lamassu.grants import DEFAULT_ROLE, grants_sql
 from dca_daemon.ledger import migrate
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.cipher import KeyRing
-from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
-from dca_daemon.payouts.lnurl import LnurlConfig
-from dca_daemon.payouts.wallet import Destination, DestinationKind
-from dca_daemon.services import clients, deposits, pools
 
-CURRENCY = "GTQ"
 CHANNEL = "dca_cash_out"
 TOP_UP_SATS = 10_000_000
-ACTOR = "demo"
 LATE_FIAT = Decimal(1600)
 BOOKS_ROLE = "dca"
-_PACE = 60_000  # requests a minute: this LNbits has no limit
 
-# Who has cash in the machines, how much, and whether by Lightning address.
-_CLIENTS = (("Ana", "20000", False), ("Bruno", "10000", False), ("Carla", "5000", True))
 _MACHINES = ("Mercado Central", "Terminal Norte")
 _BEFORE_BASELINE = (("on-chain", 2500, 9), ("lightning", 1000, 3), ("promo", 1800, 1))  # scenario, fiat, days ago
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A client, as the outside world knows it. `deposit_minor` is what it handed over."""
-
-    client_id: int
-    name: str
-    wallet: WalletKeys
-    destination: str
-    deposit_minor: int
-
-
 @dataclass(slots=True)
 class Stage:
-    """Everything that the story plays with. `expected`: in which state each cash-out must end up."""
+    """Everything that the story plays with.
+
+    `expected`: in which state each cash-out must end up. `by_hand`: by Lamassu's id, the reference of the entry
+    that stands in its place. `failed`: by Lamassu's id, the name of its scenario.
+    """
 
     folder: Path
     postgres: EmbeddedPostgres
@@ -77,6 +62,8 @@ class Stage:
     daemon: DaemonProcess
     people: list[Person] = field(default_factory=list)
     expected: dict[str, frozenset[CashOutState]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    by_hand: dict[str, str] = field(default_factory=dict)
     silent: RunningCashOut | None = None  # its machine died before the baseline, and will report later
 
     def expect(self, external_id: str, *states: CashOutState) -> None:
@@ -147,7 +134,7 @@ def set_up(
         lamassu=lamassu, atms=atms, daemon=daemon,
     )  # fmt: skip
     keys = KeyRing(secret_values["security.encryption_keys"])
-    stage.people = asyncio.run(_add_people(stage, keys))
+    stage.people = asyncio.run(add_people(books, lnbits, source, keys))
     return stage
 
 
@@ -156,47 +143,11 @@ def _document(lnbits_url: str, http_port: int) -> dict[str, dict[str, object]]:
         "pool": {"currency": CURRENCY},
         # Notifications tell of successes at once; failures are found by the scan, here every second.
         "lamassu": {"channel": CHANNEL, "scan_interval_seconds": 1},
-        "lnbits": {"url": lnbits_url, "requests_per_minute": _PACE},
+        "lnbits": {"url": lnbits_url, "requests_per_minute": PACE},
         "payouts": {"allow_private_lnurl": True},
         "http": {"port": http_port},
         "log": {"format": "json"},
     }
-
-
-async def _add_people(stage: Stage, keys: KeyRing) -> list[Person]:
-    """Clients whose destinations have answered, each with a deposit recorded and confirmed."""
-    payer = LnbitsWallet(
-        LnbitsConfig(
-            url=stage.lnbits.url,
-            admin_key=stage.source.adminkey,
-            requests_per_minute=_PACE,
-            lnurl=LnurlConfig(allow_private=True),
-        )
-    )
-    try:
-        await pools.ensure_default_pool(stage.books, name="default", currency=CURRENCY)
-        return [await _add_person(stage, payer, keys, *who) for who in _CLIENTS]
-    finally:
-        await payer.close()
-        await stage.books.close()  # its connections belong to this event loop
-
-
-async def _add_person(
-    stage: Stage, payer: LnbitsWallet, keys: KeyRing, name: str, amount: str, by_address: bool
-) -> Person:
-    wallet = stage.lnbits.create_wallet(name)
-    destination = Destination(kind=DestinationKind.LNBITS, wallet_id=wallet.id, invoice_key=wallet.inkey)
-    if by_address:
-        address = f"{wallet.lightning_address}@{stage.lnbits.url.partition('://')[2]}"
-        destination = Destination(kind=DestinationKind.LIGHTNING_ADDRESS, address=address)
-    view, _ = await clients.add(
-        stage.books, payer, keys, name=name, mode=clients.Mode.FLOW, destination=destination, actor=ACTOR
-    )
-    recorded = await deposits.record(
-        stage.books, client=name, amount=amount, currency=CURRENCY, note="notes handed over", actor=ACTOR
-    )
-    change = await deposits.confirm(stage.books, recorded.deposit_id, actor=ACTOR)
-    return Person(view.client_id, name, wallet, view.destination, change.after_minor)
 
 
 def make_history(stage: Stage) -> None:
@@ -209,11 +160,6 @@ def make_history(stage: Stage) -> None:
     stage.silent = begin(stage.atms[1], "late", LATE_FIAT, ago=timedelta(days=1))
     for _ in range(3):  # seen, confirmed, told to dispense: then the machine falls silent
         stage.silent.step()
-
-
-def describe_person(person: Person) -> str:
-    """One line about a client."""
-    return f"{person.name}: {fiat_text(person.deposit_minor, CURRENCY)} deposited, paid to {person.destination}"
 
 
 def _free_port() -> int:

@@ -14,7 +14,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from dca_daemon.demo import acts, bursts
+from dca_daemon.demo import acts, bursts, rest
 from dca_daemon.demo.check import Agreement, check
 from dca_daemon.demo.folder import demo_folder
 from dca_daemon.demo.interrupts import Interrupted, Interrupts
@@ -100,6 +100,8 @@ async def _play(stage: Stage, narrator: Narrator) -> None:
     await bursts.many_at_once(stage, narrator)
     narrator.heading("The daemon is killed in the middle of a burst")
     await bursts.killed_in_the_middle(stage, narrator)
+    narrator.heading("The rest of the money: where everything went")
+    await rest.tell_all(stage, narrator)
 
 
 def _json(found: Agreement, seconds: float) -> str:
@@ -111,6 +113,8 @@ def _json(found: Agreement, seconds: float) -> str:
             "payouts": found.payouts,
             "paid_sats": found.paid_sats,
             "owed_sats": found.owed_sats,
+            "commission_sats": found.commission_sats,
+            "fixed_sats": found.fixed_sats,
             "seconds": round(seconds, 1),
         }
     )
