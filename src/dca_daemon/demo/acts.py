@@ -13,7 +13,7 @@ from dca_daemon.demo.narrator import TEXT_COLUMN, Narrator
 from dca_daemon.demo.stage import LATE_FIAT, Stage
 from dca_daemon.demo.terms import CURRENCY
 from dca_daemon.domain.cash_out import CashOutState, Verdict
-from dca_daemon.domain.money import MSATS_PER_SAT, fiat_text, sats_text, to_minor
+from dca_daemon.domain.money import MSATS_PER_SAT, fiat_text, from_minor, sats_text, to_minor
 from dca_daemon.services import cash_outs, clients
 from dca_daemon.services.cash_outs import CashOutView
 from dca_daemon.services.clients import Mode
@@ -143,7 +143,8 @@ async def _tell_distribution(stage: Stage, narrator: Narrator, external_id: str)
     narrator.table(_COLUMNS, await _balances(stage, [view]), indent=TEXT_COLUMN)
 
 
-_COLUMNS = ("who", ">buys", ">for", ">commission", ">still has in", ">LNbits wallet")
+# Units stand above, so that it fits into 80 columns.
+_COLUMNS = ("who", ">buys sats", f">for {CURRENCY}", ">commission", f">has in {CURRENCY}", ">wallet sats")
 
 
 async def _balances(stage: Stage, views: list[CashOutView]) -> list[list[str]]:
@@ -158,16 +159,21 @@ async def _balances(stage: Stage, views: list[CashOutView]) -> list[list[str]]:
             continue
         shares = [share for view in views for share in view.shares if share.client_id == person.client_id]
         parts = [part.sats for view in views for part in view.commission if part.client_id == person.client_id]
-        in_wallet = sats_text(stage.lnbits.balance_msat(person.wallet.inkey) // MSATS_PER_SAT)
+        in_wallet = stage.lnbits.balance_msat(person.wallet.inkey) // MSATS_PER_SAT
         buys = ["", "", ""]
         if person.mode is Mode.FLOW:
             buys = [
-                f"+{sats_text(sum(share.sats for share in shares))}",
-                fiat_text(sum(share.fiat_minor for share in shares), CURRENCY),
-                fiat_text(left_minor[person.client_id], CURRENCY),
+                f"+{sum(share.sats for share in shares):,}",
+                _fiat(sum(share.fiat_minor for share in shares)),
+                _fiat(left_minor[person.client_id]),
             ]
-        lines.append([person.name, *buys[:2], f"+{sats_text(sum(parts))}" if parts else "", buys[2], in_wallet])
+        commission = f"+{sum(parts):,}" if parts else ""
+        lines.append([person.name, *buys[:2], commission, buys[2], f"{in_wallet:,}"])
     return lines
+
+
+def _fiat(minor: int) -> str:
+    return f"{from_minor(minor, CURRENCY):,}"
 
 
 async def tell_balances(stage: Stage, narrator: Narrator, external_ids: list[str]) -> None:

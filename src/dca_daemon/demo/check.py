@@ -138,7 +138,8 @@ def _compare_wallets(stage: Stage, books: BooksSide, found: Agreement) -> None:
 def _compare_ledger(stage: Stage, books: BooksSide, found: Agreement) -> None:
     """The journal's accounts against the records, the deposits and LNbits."""
     paid_msat = int(books.totals.paid) * MSATS_PER_SAT + int(books.totals.fee_msat)
-    found.sats("ledger: sats paid out = payouts and fees", -books.balance(accounts.coins_source()), paid_msat)
+    paid_out = books.moved_msat - books.balance(accounts.coins_source())
+    found.sats("ledger: sats paid out = payouts and fees", paid_out, paid_msat)
     owed = sum(-books.balance(accounts.client_payable(person.client_id)) for person in stage.people)
     in_flight = -books.balance(accounts.payouts_in_flight())
     found.sats("ledger: owed + in flight = nothing", owed + in_flight, 0)
@@ -147,8 +148,8 @@ def _compare_ledger(stage: Stage, books: BooksSide, found: Agreement) -> None:
             continue  # has no cash in the machines
         client = books.per_client[person.client_id]
         left = -books.balance(accounts.client_fiat(person.client_id, DEFAULT_POOL_ID, CURRENCY))
-        expected = int(client.deposited) - int(client.fiat)
-        found.fiat(f"{person.name}: fiat left = deposit − what it bought", left, expected)
+        expected = int(client.put_in) - int(client.fiat)
+        found.fiat(f"{person.name}: fiat left = put in − what it bought", left, expected)
 
 
 def _compare_cash_outs(stage: Stage, books: BooksSide, found: Agreement) -> None:
@@ -174,18 +175,15 @@ def _compare_cash_outs(stage: Stage, books: BooksSide, found: Agreement) -> None
     found.text("cash-outs: made by ATM or hand = in the right state", len(stage.expected), as_told)
     by_hand = books.by_hand.values()
     received = int(sum(successes[key][0] for key in due) + sum(r.crypto_atoms for r in by_hand)) * MSATS_PER_SAT
-    found.sats(
-        "sats: paid by laypeople = received in the ledger", received, books.balance(accounts.coins_received())
-    )
+    in_ledger = books.balance(accounts.coins_received()) + books.moved_msat + books.move_fees_msat
+    found.sats("sats: paid by laypeople = received in the ledger", received, in_ledger)
     house = -books.balance(accounts.house_sats())
     others_sats = (int(books.totals.paid) + int(books.totals.owed)) * MSATS_PER_SAT
     found.sats("sats: paid by laypeople = all receivers' + house's", received, others_sats + house)
     notes = sum((successes[key][1] for key in due), Decimal()) + sum((r.fiat for r in by_hand), Decimal())
-    deposited = sum(int(client.deposited) for client in books.per_client.values())
+    expected = int(books.totals.notes_in) - to_minor(notes, CURRENCY)
     in_machines = books.balance(accounts.cash(DEFAULT_POOL_ID, CURRENCY))
-    found.fiat(
-        "cash: deposits − notes that left = in the ledger", deposited - to_minor(notes, CURRENCY), in_machines
-    )
+    found.fiat("cash: notes put in − notes that left = in the ledger", expected, in_machines)
 
 
 def _compare_by_hand(stage: Stage, books: BooksSide, found: Agreement) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.cash_out import MANUAL, CashOutState
 from dca_daemon.domain.commission import allocate_commission
+from dca_daemon.domain.money import MSATS_PER_SAT
 from dca_daemon.ledger.accounts import Account
 from dca_daemon.ledger.db import Database, one, rows
 
@@ -20,7 +21,7 @@ class BooksSide:
     """Accounts of the journal (msat or minor units, debit > 0), records, payouts, what was entered by hand."""
 
     accounts: Mapping[str, int]
-    per_client: Mapping[int, Any]  # records: settled sats, fiat, commission, fixed; confirmed deposits
+    per_client: Mapping[int, Any]  # records: settled sats, fiat, commission, fixed; what it put in
     totals: Any
     states: Mapping[str, CashOutState]
     distributed: list[str]
@@ -32,6 +33,16 @@ class BooksSide:
         """What the journal keeps in an account; 0 where it was never used."""
         return self.accounts.get(account.name, 0)
 
+    @property
+    def moved_msat(self) -> int:
+        """What the operator wrote down as moved into the source wallet."""
+        return int(self.totals.moved) * MSATS_PER_SAT
+
+    @property
+    def move_fees_msat(self) -> int:
+        """What that cost."""
+        return int(self.totals.move_fees) * MSATS_PER_SAT
+
 
 _PER_CLIENT = """
     SELECT c.id AS client_id,
@@ -42,12 +53,19 @@ _PER_CLIENT = """
            (SELECT coalesce(sum(sats), 0) FROM distribution_record r
              WHERE r.client_id = c.id AND r.state <> 'reversed' AND r.type = 'commission') AS commission,
            (SELECT coalesce(sum(amount_minor), 0) FROM deposit d
-             WHERE d.client_id = c.id AND d.state = 'confirmed') AS deposited
+             WHERE d.client_id = c.id AND d.state = 'confirmed')
+           + (SELECT coalesce(sum(amount_minor), 0) FROM adjustment a WHERE a.client_id = c.id)
+           - (SELECT coalesce(sum(amount_minor), 0) FROM cash_movement m WHERE m.client_id = c.id) AS put_in
       FROM client c"""
 _TOTALS = """
     SELECT (SELECT count(*) FROM distribution_record WHERE state <> 'reversed') AS records,
            (SELECT coalesce(sum(sats), 0) FROM distribution_record
              WHERE state IN ('gathered', 'owed', 'in-payout')) AS owed,
+           (SELECT coalesce(sum(amount_minor), 0) FROM deposit WHERE state = 'confirmed')
+           + (SELECT coalesce(sum(CASE kind WHEN 'refill' THEN amount_minor ELSE -amount_minor END), 0)
+                FROM cash_movement) AS notes_in,
+           (SELECT coalesce(sum(sats), 0) FROM treasury_move) AS moved,
+           (SELECT coalesce(sum(fee_sats), 0) FROM treasury_move) AS move_fees,
            count(*) AS payouts, coalesce(sum(amount_sats), 0) AS paid, coalesce(sum(fee_msat), 0) AS fee_msat
       FROM payout WHERE state = 'settled'"""
 _DISTRIBUTED = """

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 _PIPED_WIDTH = 116
+_WIDE = 100  # columns; with fewer, tables are not indented under the text
 _INDENT = 2
 TEXT_COLUMN = 13  # where the text of labelled lines begins
 
@@ -75,6 +76,8 @@ class Narrator:
             )
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
+        if self._console.width < _WIDE:
+            indent = min(indent, _INDENT)
         self._console.print(Padding(table, (0, 0, 0, indent), expand=False))
 
     @contextlib.contextmanager

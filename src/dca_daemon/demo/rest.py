@@ -11,7 +11,7 @@ from dca_daemon.demo.people import FIXED_ZONE
 from dca_daemon.demo.stage import Stage
 from dca_daemon.demo.terms import ACTOR, CURRENCY, PACE
 from dca_daemon.domain.commission import percent_text
-from dca_daemon.domain.money import MSATS_PER_SAT, fiat_per_btc, fiat_text, sats_text
+from dca_daemon.domain.money import MSATS_PER_SAT, fiat_per_btc, fiat_text, from_minor, sats_text
 from dca_daemon.ledger.db import Database, scalar
 from dca_daemon.payouts.lnbits_rates import LnbitsRates
 from dca_daemon.payouts.pacing import Pacer
@@ -19,6 +19,7 @@ from dca_daemon.services import commission_overview, fixed_runs, fixed_status, t
 from dca_daemon.services.fixed_runs import Run
 from dca_daemon.services.rates import Rates, RatesConfig
 from dca_daemon.services.reports import clients as reports
+from dca_daemon.services.reports.clients import ClientReport
 
 
 async def fixed_by_hand(stage: Stage, narrator: Narrator) -> None:
@@ -77,21 +78,27 @@ async def tell_all(stage: Stage, narrator: Narrator) -> None:
         f"are the house's. To be moved into the source wallet: {sats_text(seen.to_move_sats(source_msat))}.",
     )
     narrator.table(
-        ("client", "mode", ">deposited", ">converted", ">left", ">bought", ">average price"),
-        [
-            [
-                r.client,
-                r.mode,
-                fiat_text(r.deposited_minor, CURRENCY),
-                fiat_text(r.converted_minor, CURRENCY),
-                fiat_text(r.left_minor, CURRENCY),
-                sats_text(r.bought_sats),
-                f"{fiat_per_btc(r.bought_sats, r.converted_minor, CURRENCY) or 0:,.2f}",
-            ]
-            for r in await reports.all_clients(stage.books)
-        ],
+        ("client", ">deposited", ">converted", f">left {CURRENCY}", ">sats bought", f">{CURRENCY} per BTC"),
+        [_report(found) for found in await reports.all_clients(stage.books)],
         indent=TEXT_COLUMN,
     )
+
+
+def _report(found: ClientReport) -> list[str]:
+    """A client's line: the price is what it paid on average."""
+    put_in, converted, left = (
+        f"{from_minor(minor, CURRENCY):,}"
+        for minor in (found.deposited_minor, found.converted_minor, found.left_minor)
+    )
+    price = fiat_per_btc(found.bought_sats, found.converted_minor, CURRENCY)
+    return [
+        found.client,
+        put_in,
+        converted,
+        left,
+        f"{found.bought_sats:,}",
+        "–" if price is None else f"{price:,}",
+    ]
 
 
 def _sats(msat: int) -> str:
