@@ -74,6 +74,9 @@ class Stage:
 def start_postgres(folder: Path, stack: ExitStack, interrupts: Interrupts, *, keep: bool) -> EmbeddedPostgres:
     """The server, with Lamassu's database and an empty one for the books."""
     postgres = EmbeddedPostgres(folder / "postgres", {"track_commit_timestamp": "on"})
+    home = postgres.log_file.parent  # may lie elsewhere, and so outlast the folder
+    if any(home.iterdir()):
+        raise DatabaseError(f"{home} holds the data of an earlier demo", remedy="remove it, or name another")
     stack.callback(postgres.stop if keep else postgres.destroy)
     with interrupts.held():
         _start(postgres)
