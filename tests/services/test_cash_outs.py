@@ -13,7 +13,7 @@ from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.domain.split import Charge, SplitMethod
 from dca_daemon.ledger.db import Database, execute
 from dca_daemon.ledger.verify import verify
-from dca_daemon.services import cash_outs
+from dca_daemon.services import cash_out_preview, cash_outs
 from dca_daemon.services.intake import Intake, IntakeConfig
 from dca_daemon.services.status import status
 from tests.ledger.filled import fill
@@ -42,7 +42,7 @@ async def test_a_preview_is_what_is_booked_then_and_writes_nothing(
     failed = success(dispense_confirmed=False, tx_version=4, **changes)
     await Intake(books, config).process([failed])
     before = await value(books, FINGERPRINT)
-    split, shares, _ = await cash_outs.preview(books, config, failed.external_id)
+    split, shares, _ = await cash_out_preview.preview(books, config, failed.external_id)
     assert await value(books, FINGERPRINT) == before
     await Intake(books, config).process([success(external_id=failed.external_id, **changes)])
     booked = await cash_outs.show(books, failed.external_id)
@@ -55,11 +55,11 @@ async def test_what_is_distributed_or_left_out_has_no_preview(books: Database) -
     done, eth, bad = success(), success(crypto_code="ETH"), success(commission_percentage=None)
     await Intake(books, IntakeConfig()).process([done, eth, bad])
     with pytest.raises(ConflictError, match="is distributed already"):
-        await cash_outs.preview(books, IntakeConfig(), done.external_id)
+        await cash_out_preview.preview(books, IntakeConfig(), done.external_id)
     with pytest.raises(InputError, match="is left out: ETH is not bitcoin"):
-        await cash_outs.preview(books, IntakeConfig(), eth.external_id)
+        await cash_out_preview.preview(books, IntakeConfig(), eth.external_id)
     with pytest.raises(InputError, match="no commission_percentage"):
-        await cash_outs.preview(books, IntakeConfig(), bad.external_id)
+        await cash_out_preview.preview(books, IntakeConfig(), bad.external_id)
 
 
 async def test_a_cash_out_is_explained_with_its_payments(books: Database) -> None:

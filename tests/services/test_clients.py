@@ -11,7 +11,7 @@ from dca_daemon.ledger.db import Database
 from dca_daemon.payouts import store
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.wallet import Destination, DestinationKind
-from dca_daemon.services import clients
+from dca_daemon.services import clients, destinations
 from dca_daemon.services.clients import ClientView, Mode, Status
 from dca_daemon.services.intake import Intake, IntakeConfig
 from tests.ledger.filled import reserve
@@ -136,14 +136,14 @@ async def test_keys_are_rotated_without_losing_one(books: Database) -> None:
     await add(books, KeyRing(old), "Ana")
     await add(books, KeyRing(old), "Otto", dataclasses.replace(WALLET, wallet_id="w2"))
     await add(books, KeyRing(old), "Eva", ADDRESS)
-    assert await clients.check_keys(books, KeyRing(old)) == 2
+    assert await destinations.check_keys(books, KeyRing(old)) == 2
     with pytest.raises(ConfigError, match="none of the encryption keys fits"):
-        await clients.check_keys(books, KeyRing(new))
+        await destinations.check_keys(books, KeyRing(new))
     with pytest.raises(ConfigError, match="none of the encryption keys fits"):
-        await clients.rotate_keys(books, KeyRing(new), actor="test")
-    assert await clients.check_keys(books, KeyRing(old)) == 2
-    assert await clients.rotate_keys(books, KeyRing(f"{new}\n{old}"), actor="test") == 2
-    assert await clients.check_keys(books, KeyRing(new)) == 2
+        await destinations.rotate_keys(books, KeyRing(new), actor="test")
+    assert await destinations.check_keys(books, KeyRing(old)) == 2
+    assert await destinations.rotate_keys(books, KeyRing(f"{new}\n{old}"), actor="test") == 2
+    assert await destinations.check_keys(books, KeyRing(new)) == 2
 
 
 async def test_a_clients_history_names_the_payout_that_paid(books: Database) -> None:

@@ -107,7 +107,8 @@ def show(cash_out: CashOutRef, as_json: AsJson = False) -> None:
 @app.command()
 def preview(cash_out: CashOutRef, as_json: AsJson = False) -> None:
     """Show how a cash-out that is not distributed would be shared now. Changes nothing."""
-    from dca_daemon.cli.cash_out_views import commission_dict, explain, share_dict, show_split, split_dict
+    from dca_daemon.cli.cash_out_explanation import explain
+    from dca_daemon.cli.cash_out_views import commission_dict, share_dict, show_split, split_dict
     from dca_daemon.runtime.wiring import intake_config
 
     settings = load()
@@ -135,7 +136,7 @@ def preview(cash_out: CashOutRef, as_json: AsJson = False) -> None:
 async def _preview(
     db: Database, config: IntakeConfig, reference: str
 ) -> tuple[CashOutView, SplitView, list[ShareView], list[CommissionView]]:
-    from dca_daemon.services import cash_outs
+    from dca_daemon.services import cash_out_preview, cash_outs
 
     view = await cash_outs.show(db, reference)
-    return view, *await cash_outs.preview(db, config, str(view.summary.cash_out_id))
+    return view, *await cash_out_preview.preview(db, config, str(view.summary.cash_out_id))

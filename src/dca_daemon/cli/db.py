@@ -90,11 +90,11 @@ def rotate_keys(as_json: AsJson = False) -> None:
     can read both; run this; remove the old lines; restart the daemon again.
     """
     from dca_daemon.runtime.wiring import key_ring
-    from dca_daemon.services import clients
+    from dca_daemon.services import destinations
 
     settings = load()
     keys = key_ring(settings)
-    count = with_books(settings, lambda db: clients.rotate_keys(db, keys, actor=actor()))
+    count = with_books(settings, lambda db: destinations.rotate_keys(db, keys, actor=actor()))
     if as_json:
         print_json({"encrypted": count})
     else:

@@ -40,7 +40,7 @@ from dca_daemon.runtime.settings import Settings
 from dca_daemon.runtime.status_board import StatusBoard
 from dca_daemon.runtime.supervisor import Service, stop_on_signals, supervise
 from dca_daemon.runtime.tasks import follow, pause, until_stopped
-from dca_daemon.services import baseline, clients, commission_release, pools
+from dca_daemon.services import baseline, commission_release, destinations, pools
 from dca_daemon.services.intake import Intake
 from dca_daemon.services.rates import Rates
 from dca_daemon.services.reconcile import ReconcileConfig, Sides, reconcile
@@ -190,7 +190,7 @@ class Daemon:
         await migrate.check_revision(self._db)
         pool = self._settings.pool
         await pools.ensure_default_pool(self._db, name=pool.name, currency=pool.currency)
-        await clients.check_keys(self._db, self._keys)
+        await destinations.check_keys(self._db, self._keys)
         await baseline.look_again(self._db)
         sdnotify.status("active")
         log.info("daemon.active", payouts_enabled=self._settings.payouts.enabled)

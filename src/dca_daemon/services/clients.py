@@ -18,6 +18,7 @@ from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.wallet import Destination, DestinationInfo, DestinationKind, Wallet
 from dca_daemon.services.audit import AuditEntry, audit
 from dca_daemon.services.audit import list_all as list_audited
+from dca_daemon.services.destinations import describe, save_destination
 
 log = structlog.get_logger()
 
@@ -68,13 +69,6 @@ class ClientView:
     settled_sats: int
     credit_sats: int  # received ahead of the books: used up by what it is owed next
     records: int
-
-
-def describe(kind: str, address: str | None, wallet_id: str | None, name: str | None) -> str:
-    """A destination in words."""
-    if kind == DestinationKind.LNBITS:
-        return " ".join(filter(None, ("LNbits wallet", name and repr(name), wallet_id and f"({wallet_id})")))
-    return address or ""
 
 
 async def add(
@@ -140,25 +134,6 @@ def _name_taken(name: str) -> ConflictError:
 async def _refuse_name_taken(conn: AsyncConnection, name: str) -> None:
     if await one(conn, "SELECT 1 FROM client WHERE lower(name) = lower(:name)", name=name):
         raise _name_taken(name)
-
-
-async def save_destination(
-    conn: AsyncConnection, keys: KeyRing, destination: Destination, info: DestinationInfo
-) -> int:
-    """Keeps where somebody is paid, the invoice key encrypted; the destination's id."""
-    key = destination.invoice_key
-    destination_id: int = await scalar(
-        conn,
-        """INSERT INTO destination (kind, name, min_sats, address, wallet_id, invoice_key_encrypted)
-           VALUES (:kind, :name, :min_sats, :address, :wallet_id, :key) RETURNING id""",
-        name=info.name,
-        min_sats=info.min_sats,
-        kind=destination.kind,
-        address=destination.address,
-        wallet_id=destination.wallet_id,
-        key=None if key is None else keys.encrypt(key),
-    )
-    return destination_id
 
 
 async def find(conn: AsyncConnection, reference: str) -> int:
@@ -296,41 +271,6 @@ async def set_destination(
         return client_id
 
     return await show(db, str(await db.run(work)))
-
-
-async def check_keys(db: Database, keys: KeyRing) -> int:
-    """Opens every stored invoice key; how many there are. Raises `ConfigError` when one can't be opened."""
-    async with db.transaction() as conn:
-        sealed = await rows(
-            conn,
-            """SELECT d.invoice_key_encrypted AS sealed FROM client c JOIN destination d ON d.id = c.destination_id
-                WHERE d.invoice_key_encrypted IS NOT NULL""",
-        )
-    for r in sealed:
-        keys.decrypt(bytes(r.sealed))
-    return len(sealed)
-
-
-async def rotate_keys(db: Database, keys: KeyRing, *, actor: str) -> int:
-    """Encrypts every stored invoice key with the first key of the key ring; how many there were."""
-
-    async def work(conn: AsyncConnection) -> int:
-        found = await rows(
-            conn,
-            """SELECT id, invoice_key_encrypted AS sealed FROM destination
-                WHERE invoice_key_encrypted IS NOT NULL ORDER BY id FOR UPDATE""",
-        )
-        for r in found:
-            await execute(
-                conn,
-                "UPDATE destination SET invoice_key_encrypted = :sealed WHERE id = :id",
-                id=r.id,
-                sealed=keys.rotate(bytes(r.sealed)),
-            )
-        await audit(conn, actor=actor, action="keys.rotate", subject="destinations", after={"count": len(found)})
-        return len(found)
-
-    return await db.run(work)
 
 
 _VIEW = """

@@ -8,8 +8,8 @@ from typing import Any
 
 from dca_daemon.domain.schedule import DailyTimes
 from dca_daemon.ledger.db import Database, rows, scalar
-from dca_daemon.services import clients
 from dca_daemon.services.commission import Version, in_force
+from dca_daemon.services.destinations import describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _receiver_view(r: Any) -> ReceiverView:
         name=r.name,
         mode=r.mode,
         status=r.status,
-        destination=clients.describe(r.kind, r.address, r.wallet_id, r.answered),
+        destination=describe(r.kind, r.address, r.wallet_id, r.answered),
         basis_points=r.basis_points,
         share_active=r.share_active,
         gathered_sats=r.gathered_sats,

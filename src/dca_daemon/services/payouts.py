@@ -17,7 +17,7 @@ from dca_daemon.ledger.db import Database, constraint, execute, one, rows, scala
 from dca_daemon.payouts import store
 from dca_daemon.payouts.wallet import DestinationKind
 from dca_daemon.services.audit import audit
-from dca_daemon.services.clients import describe
+from dca_daemon.services.destinations import describe
 
 log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ from dca_daemon.ledger.postings.deposit_confirmed import deposit_confirmed
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.services.audit import audit
 from dca_daemon.services.baseline import SOURCE as LAMASSU
-from dca_daemon.services.clients import describe, save_destination
+from dca_daemon.services.destinations import describe, save_destination
 from dca_daemon.services.importing.receivers import Receiver
 from dca_daemon.services.importing.satmachine import SOURCE, Plan, Theirs
 from dca_daemon.services.pools import Pool, pool

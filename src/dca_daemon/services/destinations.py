@@ -1,0 +1,71 @@
+"""Where somebody is paid: kept with its invoice key encrypted, told in words without it."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dca_daemon.ledger.db import Database, execute, rows, scalar
+from dca_daemon.payouts.cipher import KeyRing
+from dca_daemon.payouts.wallet import Destination, DestinationInfo, DestinationKind
+from dca_daemon.services.audit import audit
+
+
+def describe(kind: str, address: str | None, wallet_id: str | None, name: str | None) -> str:
+    """A destination in words."""
+    if kind == DestinationKind.LNBITS:
+        return " ".join(filter(None, ("LNbits wallet", name and repr(name), wallet_id and f"({wallet_id})")))
+    return address or ""
+
+
+async def save_destination(
+    conn: AsyncConnection, keys: KeyRing, destination: Destination, info: DestinationInfo
+) -> int:
+    """Keeps where somebody is paid, the invoice key encrypted; the destination's id."""
+    key = destination.invoice_key
+    destination_id: int = await scalar(
+        conn,
+        """INSERT INTO destination (kind, name, min_sats, address, wallet_id, invoice_key_encrypted)
+           VALUES (:kind, :name, :min_sats, :address, :wallet_id, :key) RETURNING id""",
+        name=info.name,
+        min_sats=info.min_sats,
+        kind=destination.kind,
+        address=destination.address,
+        wallet_id=destination.wallet_id,
+        key=None if key is None else keys.encrypt(key),
+    )
+    return destination_id
+
+
+async def check_keys(db: Database, keys: KeyRing) -> int:
+    """Opens every stored invoice key; how many there are. Raises `ConfigError` when one can't be opened."""
+    async with db.transaction() as conn:
+        sealed = await rows(
+            conn,
+            """SELECT d.invoice_key_encrypted AS sealed FROM client c JOIN destination d ON d.id = c.destination_id
+                WHERE d.invoice_key_encrypted IS NOT NULL""",
+        )
+    for r in sealed:
+        keys.decrypt(bytes(r.sealed))
+    return len(sealed)
+
+
+async def rotate_keys(db: Database, keys: KeyRing, *, actor: str) -> int:
+    """Encrypts every stored invoice key with the first key of the key ring; how many there were."""
+
+    async def work(conn: AsyncConnection) -> int:
+        found = await rows(
+            conn,
+            """SELECT id, invoice_key_encrypted AS sealed FROM destination
+                WHERE invoice_key_encrypted IS NOT NULL ORDER BY id FOR UPDATE""",
+        )
+        for r in found:
+            await execute(
+                conn,
+                "UPDATE destination SET invoice_key_encrypted = :sealed WHERE id = :id",
+                id=r.id,
+                sealed=keys.rotate(bytes(r.sealed)),
+            )
+        await audit(conn, actor=actor, action="keys.rotate", subject="destinations", after={"count": len(found)})
+        return len(found)
+
+    return await db.run(work)
