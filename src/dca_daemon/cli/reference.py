@@ -34,7 +34,8 @@ This page is written by `python -m dca_daemon.cli.reference`, from what each com
 * A client is named by its id or its name, a cash-out by our number or by Lamassu's id (6 characters of it or
   more will do), a payout by its id (4 characters or more).
 * No secret is ever taken from the command line, where other users of the computer could read it.
-* What asks for a confirmation asks on the terminal; without one it is refused unless `--yes` is given.
+* What asks for a confirmation asks on the terminal; without one it is refused unless `--yes` is given. A command
+  that has no `--yes` asks nothing.
 * Who changed what is kept in the audit log as `os:USER`; behind `sudo` that is the user who called it.
 * `--debug`, or `DCA_DEBUG=1`, shows where an unexpected fault comes from.
 """

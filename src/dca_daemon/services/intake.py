@@ -128,10 +128,9 @@ class Intake:
         """
         return await self._book(self._booking(conn), rows, order=order)
 
-    async def know_machines(self, rows: Sequence[SourceRow]) -> None:
+    async def know_machines(self, conn: Any, rows: Sequence[SourceRow]) -> None:
         """Records the machines of rows that nothing else is done with yet."""
-        wait = self._config.new_machines_wait
-        await self._db.run(lambda conn: self._booking(conn).pools_of_machines(rows, new_wait=wait))
+        await self._booking(conn).pools_of_machines(rows, new_wait=self._config.new_machines_wait)
 
     async def _process_alone(self, row: SourceRow) -> IntakeResult:
         try:

@@ -172,7 +172,8 @@ async def _ask(db: Database, source: Source, settles: str, intake: Intake) -> So
             f"Lamassu has cash-out {external_id} as successful: the daemon is about to distribute it",
             remedy="nothing is to be entered by hand",
         )
-    await intake.know_machines(found)  # that it is there is no part of what may be refused yet
+    # In a transaction of its own: that the machine is there is no part of what may be refused yet.
+    await db.run(lambda conn: intake.know_machines(conn, found))
     return found[0]
 
 
