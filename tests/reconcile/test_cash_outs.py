@@ -12,6 +12,8 @@ from dca_daemon.domain.errors import SourceError
 from dca_daemon.lamassu import source as source_module
 from dca_daemon.lamassu.connection import SourceConfig
 from dca_daemon.lamassu.source import LamassuSource
+from dca_daemon.services import decisions
+from dca_daemon.services.intake import Intake, IntakeConfig
 from dca_daemon.services.reconciliation import cash_outs
 from dca_daemon.services.reconciliation.findings import DETAILS_MAX, Kind, NoteKind
 from tests.reconcile.conftest import CHECKS, Two, now
@@ -95,6 +97,16 @@ async def test_what_waits_for_a_person_is_named(two: Two) -> None:
     found = await two.reconcile()
     assert found.agrees
     assert [(n.kind, n.count, n.examples) for n in found.notes] == [(NoteKind.IN_REVIEW, 1, (external_id,))]
+
+
+async def test_what_a_person_had_distributed_is_no_difference_every_night(two: Two) -> None:
+    """It is in review because it was cancelled with the notes out: who decides so knows that."""
+    external_id = await two.cash_out("cancelled-after-notes")
+    intake = Intake(two.db, IntakeConfig())
+    await decisions.distribute(two.db, intake, external_id, reason="seen on the camera", actor="test")
+    assert (await two.reconcile()).agrees
+    two.admin.execute("UPDATE cash_out_txs SET dispense_confirmed = false WHERE id = %s", (external_id,))
+    assert (await two.only(Kind.CASH_OUT_CHANGED)).external_id == external_id
 
 
 async def test_other_outcomes_are_no_successes(two: Two) -> None:

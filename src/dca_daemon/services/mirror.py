@@ -73,7 +73,7 @@ class Mirrored:
         """What Lamassu says now against a distribution that was booked; None while it says nothing."""
         if self.before is None or self.before.state is not CashOutState.DISTRIBUTED:
             return None
-        return contradicts(self.row, self.before.amounts)
+        return contradicts(self.row, self.before.amounts, by_order=self.before.reason == OPERATOR)
 
     @property
     def succeeded_after_all(self) -> bool:
@@ -88,10 +88,15 @@ class Mirrored:
         )
 
 
-def contradicts(row: SourceRow, amounts: Amounts) -> str | None:
-    """What Lamassu's row says against a distribution of these amounts, in words; None while it agrees."""
+def contradicts(row: SourceRow, amounts: Amounts, *, by_order: bool) -> str | None:
+    """What Lamassu's row says against a distribution of these amounts, in words; None while it agrees.
+
+    `by_order`: a person had it distributed, who knew what else the row says, as long as the notes came out.
+    """
     if (row.crypto_atoms, row.fiat, row.fiat_code) != amounts:
         return "its amounts have changed"
+    if by_order and row.dispense_confirmed is True:
+        return None
     now = classify(row)
     return None if now.verdict is Verdict.SUCCESS else now.text
 

@@ -72,6 +72,7 @@ class Booked:
     fiat: Decimal
     fiat_code: str
     happened_at: datetime
+    reason: str
 
 
 async def installation(db: Database) -> str:
@@ -166,7 +167,8 @@ async def booked_pages(db: Database, since: datetime, *, page_rows: int) -> Asyn
         async with db.transaction() as conn:
             found = await rows(
                 conn,
-                """SELECT id AS cash_out_id, external_id, crypto_atoms, fiat, fiat_code, happened_at FROM cash_out
+                """SELECT id AS cash_out_id, external_id, crypto_atoms, fiat, fiat_code, happened_at, reason
+                     FROM cash_out
                     WHERE source = :source AND state = 'distributed' AND (happened_at, id) > (:at, :id)
                     ORDER BY happened_at, id LIMIT :limit""",
                 source=SOURCE,

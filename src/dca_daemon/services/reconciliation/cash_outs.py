@@ -11,7 +11,7 @@ from dca_daemon.domain.cash_out import CashOutState, SourceRow
 from dca_daemon.ledger.db import Database
 from dca_daemon.services import baseline
 from dca_daemon.services.baseline import Digest
-from dca_daemon.services.mirror import contradicts
+from dca_daemon.services.mirror import OPERATOR, contradicts
 from dca_daemon.services.reconciliation.books import EVER, Booked, booked_pages, states_of
 from dca_daemon.services.reconciliation.findings import Findings, Kind, NoteKind
 
@@ -91,7 +91,8 @@ def _compare(booked: Booked, row: SourceRow | None, findings: Findings) -> None:
         findings.differs(Kind.CASH_OUT_UNKNOWN, text, external_id=booked.external_id)
         return
     findings.compared["known_to_lamassu"] += 1
-    against = contradicts(row, (booked.crypto_atoms, booked.fiat, booked.fiat_code))
+    amounts = (booked.crypto_atoms, booked.fiat, booked.fiat_code)
+    against = contradicts(row, amounts, by_order=booked.reason == OPERATOR)
     if against is not None:
         text = f"{who} is distributed, of {_amounts(booked.crypto_atoms, booked.fiat, booked.fiat_code)}; "
         text += f"Lamassu has {_amounts(row.crypto_atoms, row.fiat, row.fiat_code)}: {against}"
