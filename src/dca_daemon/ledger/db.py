@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import psycopg
 import structlog
-from sqlalchemy import TextClause, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import TextClause, event, text
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -31,7 +31,8 @@ RETRIES_MAX = 8
 _RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock: the transaction left nothing behind
 # Read-only (it became a standby), ended by the server for its slowness, or its files are damaged: no fault of a
 # row, although SQLAlchemy does not call these "operational".
-_AWAY = ("25006", "25P03", "25P04", "XX001", "XX002")
+_READ_ONLY = "25006"
+_AWAY = (_READ_ONLY, "25P03", "25P04", "XX001", "XX002")
 _TOO_MUCH = "54"  # the class of what a limit of PostgreSQL refuses, a row's own fault: it would never get better
 _GRACE_SECONDS = 5.0  # how much longer than the server's own timeout we wait for an answer
 # Whatever the server's defaults. READ COMMITTED: what is read under a lock is read after the lock was had. Commits
@@ -95,6 +96,8 @@ class Database:
             },
         )
 
+        event.listen(self.engine.sync_engine, "handle_error", _give_up_read_only_sessions)
+
     async def close(self) -> None:
         """Closes all connections."""
         await self.engine.dispose()
@@ -108,7 +111,7 @@ class Database:
                     async with conn.begin():
                         yield conn
                 except DBAPIError as error:
-                    if _is_away(error):  # a session begun while the server was read-only would stay so
+                    if _is_away(error):
                         await conn.invalidate()
                     raise
         except (DBAPIError, PoolTimeoutError) as error:
@@ -174,6 +177,13 @@ def _no_address() -> ConfigError:
     return ConfigError(
         "database.url is not an address of a database", remedy="write it like postgresql://role@localhost/dca"
     )
+
+
+def _give_up_read_only_sessions(context: ExceptionContext) -> None:
+    """A session begun while the server was read-only stays so: SQLAlchemy then replaces every one of that time,
+    where each would cost another failed attempt."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
 
 
 def _is_away(error: BaseException) -> bool:
