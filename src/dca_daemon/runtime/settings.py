@@ -26,6 +26,7 @@ from dca_daemon.runtime.settings_model import (
     LnbitsSettings,
     PoolSettings,
 )
+from dca_daemon.runtime.settings_model_console import ConsoleSettings
 from dca_daemon.runtime.settings_model_daemon import (
     FixedSettings,
     HttpSettings,
@@ -125,6 +126,18 @@ class Settings:
     @property
     def http(self) -> HttpSettings:
         return self._get(HttpSettings)
+
+    @property
+    def console(self) -> ConsoleSettings:
+        return self._get(ConsoleSettings)
+
+    @property
+    def lnbits_without_key(self) -> LnbitsSettings:
+        """For who must not pay: the admin key, if there is one, is left out. Raises `ConfigError`."""
+        values = {**self._raws["lnbits"].values, "admin_key": "left-out"}
+        if "url" not in values:
+            self.require("lnbits")
+        return LnbitsSettings.model_validate(values)
 
     @property
     def log(self) -> LogSettings:

@@ -1,6 +1,7 @@
 """Every setting: its section, key, type, bounds, default, meaning and an example.
 
-Here are the sections about what is outside of the daemon; `settings_model_daemon.py` has those about itself.
+Here are the sections about what is outside of the daemon; `settings_model_daemon.py` has those about itself,
+`settings_model_console.py` that of the console.
 docs/configuration.md and config.example.toml are generated from this file (`settings_reference.py`).
 Each secret key `x` has a companion `x_file`; `settings_sources.py` says where values come from.
 """
@@ -26,6 +27,7 @@ from dca_daemon.runtime.settings_base import (
     plain_url,
     secret_file,
 )
+from dca_daemon.runtime.settings_model_console import ConsoleSettings
 from dca_daemon.runtime.settings_model_daemon import (
     FixedSettings,
     HttpSettings,
@@ -223,6 +225,7 @@ SECTIONS: dict[str, type[Section]] = {
         ReconcileSettings,
         FixedSettings,
         HttpSettings,
+        ConsoleSettings,
         LogSettings,
     )
 }
