@@ -21,14 +21,18 @@ from __future__ import annotations
 
 
 class DcaError(Exception):
-    """Base of all. `code` is stable and documented in docs/reference.md; `remedy` says what to do."""
+    """Base of all. `code` is stable and documented in docs/reference.md; `remedy` says what to do; `field` is the
+    parameter that is at fault, where one is."""
 
     code = "error"
 
-    def __init__(self, message: str, *, remedy: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, remedy: str | None = None, code: str | None = None, field: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+        self.field = field
         if code is not None:
             self.code = code
 

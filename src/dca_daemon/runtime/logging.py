@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
@@ -34,6 +36,7 @@ _LIBRARY_LEVELS = {
 }
 
 _counter: EventCounter | None = None
+_held: ContextVar[list[tuple[str, dict[str, Any]]] | None] = ContextVar("held_lines", default=None)
 
 
 def configure_logging(
@@ -50,7 +53,7 @@ def configure_logging(
     console = format == "console" or (format == "auto" and target.isatty())
     least = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[_hold_back, *_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
@@ -81,6 +84,35 @@ def count_events_with(counter: EventCounter | None) -> None:
     """From now on each line calls `counter(event, level)`: see `metrics.Metrics.count_event`."""
     global _counter
     _counter = counter
+
+
+@contextmanager
+def held_back() -> Iterator[Callable[[], None]]:
+    """Keeps our own lines back within the block, for work that may yet be taken back. Gives the function to
+    call once it is certain: they go out then; else they never were."""
+    lines: list[tuple[str, dict[str, Any]]] = []
+    certain = False
+
+    def let_go() -> None:
+        nonlocal certain
+        certain = True
+
+    token = _held.set(lines)
+    try:
+        yield let_go
+    finally:
+        _held.reset(token)
+        if certain:
+            for method, line in lines:
+                getattr(structlog.get_logger(), method)(**line)
+
+
+def _hold_back(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    held = _held.get()
+    if held is None:
+        return event
+    held.append((method, dict(event)))
+    raise structlog.DropEvent
 
 
 def _shared() -> list[Processor]:
