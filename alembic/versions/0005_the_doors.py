@@ -201,9 +201,54 @@ CREATE INDEX webhook_delivery_due ON webhook_delivery (next_attempt_at) WHERE st
 CREATE INDEX webhook_delivery_of ON webhook_delivery (webhook_id, id DESC);
 """
 
+LISTS = """
+-- Lists, page by page: each in its own order, and by what it is filtered by. A page of several states is made of
+-- the heads of each state's range.
+CREATE INDEX cash_out_by_state ON cash_out (state, happened_at DESC, id DESC);
+CREATE INDEX cash_out_by_machine ON cash_out (device_id, state, happened_at DESC, id DESC);
+CREATE INDEX cash_out_by_coin ON cash_out (crypto_code, state, happened_at DESC, id DESC);
+CREATE INDEX cash_out_by_external_id ON cash_out (lower(external_id) text_pattern_ops);
+CREATE INDEX cash_out_left_out ON cash_out (reason, reason_text) WHERE state = 'ignored';
+CREATE INDEX cash_out_duplicates ON cash_out (id) INCLUDE (duplicates) WHERE duplicates > 0;
+
+DROP INDEX payout_created;  -- of two payouts of one moment, a page needs to know which one comes first
+CREATE INDEX payout_created ON payout (created_at DESC, id DESC);
+CREATE INDEX payout_by_state ON payout (state, created_at DESC, id DESC);
+CREATE INDEX payout_by_client ON payout (client_id, state, created_at DESC, id DESC);
+-- What each client has been paid.
+CREATE INDEX payout_paid ON payout (client_id) INCLUDE (amount_sats, credit_sats, adopted_at)
+    WHERE state = 'settled';
+
+CREATE INDEX deposit_recorded ON deposit (recorded_at DESC, id DESC);
+CREATE INDEX deposit_by_client ON deposit (client_id, recorded_at DESC, id DESC);
+CREATE INDEX deposit_by_state ON deposit (state, recorded_at DESC, id DESC);
+CREATE INDEX deposit_by_pool ON deposit (pool_id, recorded_at DESC, id DESC);
+CREATE INDEX deposit_by_machine ON deposit (device_id, recorded_at DESC, id DESC) WHERE device_id IS NOT NULL;
+
+CREATE INDEX audit_log_at ON audit_log (at DESC, id DESC);
+CREATE INDEX audit_log_by_actor ON audit_log (actor, at DESC, id DESC);
+CREATE INDEX audit_log_by_action ON audit_log (action, at DESC, id DESC);
+CREATE INDEX audit_log_by_word ON audit_log (split_part(action, '.', 1), at DESC, id DESC);
+CREATE INDEX audit_log_by_subject ON audit_log (subject, at DESC, id DESC);
+
+CREATE INDEX journal_entry_happened ON journal_entry (happened_at DESC, id DESC);
+CREATE INDEX journal_entry_by_template ON journal_entry (template, happened_at DESC, id DESC);
+
+CREATE INDEX distribution_booked ON distribution (booked_at DESC, id DESC);
+CREATE INDEX distribution_by_kind ON distribution (kind, booked_at DESC, id DESC);
+CREATE INDEX distribution_taken_back ON distribution (booked_at DESC, id DESC) WHERE reversed_at IS NOT NULL;
+-- Sums of days, without a look at the rows.
+CREATE INDEX distribution_of_days ON distribution (happened_at)
+    INCLUDE (pool_id, fiat_minor, total_sats, commission_sats, commission_shared_sats)
+    WHERE kind = 'cash-out' AND reversed_at IS NULL;
+
+CREATE INDEX fixed_run_by_pool ON fixed_run (pool_id, id DESC);
+CREATE INDEX machine_awaiting ON machine (pool_id) WHERE awaiting_pool;
+"""
+
 
 def upgrade() -> None:
-    for part in (PEOPLE, ONCE, CLIENTS, EVENTS):
+    for part in (PEOPLE, ONCE, CLIENTS, EVENTS, LISTS):
         op.execute(part)
 
 
