@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +16,10 @@ from dca_daemon.domain.cash_out import (
     SourceRow,
 )
 from dca_daemon.domain.errors import ConflictError, NotFoundError
-from dca_daemon.ledger.db import Database, one, rows
+from dca_daemon.ledger.db import Database, int_array, one, rows
+from dca_daemon.ledger.pages import as_id, prefix_range
+from dca_daemon.services import cash_out_pages
+from dca_daemon.services.cash_out_pages import CashOutFilter
 from dca_daemon.services.filters import LEFT_OUT
 
 
@@ -140,27 +143,34 @@ def _summary(found: Any) -> CashOutSummary:
 async def list_all(
     db: Database,
     *,
-    states: tuple[str, ...] = (),
+    states: Sequence[str] = (),
     device: str | None = None,
     coin: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    text: str | None = None,
     limit: int = 50,
+    after: int | None = None,
 ) -> list[CashOutSummary]:
-    """The newest cash-outs first."""
+    """The newest cash-outs first, from after the one with the id `after` on. Filters: `CashOutFilter`.
+
+    Raises `NotFoundError` for an `after` that is none.
+    """
+    wanted = CashOutFilter(states, device, coin, since, until, text)
     async with db.transaction() as conn:
+        ids = await cash_out_pages.page_ids(conn, wanted, limit=limit, after=after)
         found = await rows(
             conn,
-            f"""{_SUMMARY}
-                WHERE (cardinality(CAST(:states AS text[])) = 0 OR c.state = ANY(:states))
-                  AND (CAST(:device AS text) IS NULL OR starts_with(c.device_id, :device)
-                       OR c.machine_name = :device)
-                  AND (CAST(:coin AS text) IS NULL OR c.crypto_code = :coin)
-                ORDER BY c.happened_at DESC, c.id DESC LIMIT :limit""",
-            states=list(states),
-            device=device,
-            coin=coin,
-            limit=limit,
+            f"{_SUMMARY} WHERE c.id = ANY(CAST(:ids AS bigint[])) ORDER BY c.happened_at DESC, c.id DESC",
+            ids=int_array(ids),
         )
         return [_summary(r) for r in found]
+
+
+async def count_by_state(db: Database) -> dict[str, int]:
+    """How many wait: for a person (`review`), or for the next scan (`due`)."""
+    async with db.transaction() as conn:
+        return await cash_out_pages.states_waiting(conn)
 
 
 async def left_out(db: Database, *, since: datetime | None = None) -> list[CashOutSummary]:
@@ -183,12 +193,17 @@ async def find(conn: AsyncConnection, reference: str) -> int:
     Raises `NotFoundError`, and `ConflictError` where several begin so.
     """
     text = reference.strip().lower()
+    first, last = prefix_range(text)
     found = await rows(
         conn,
-        """SELECT id FROM cash_out
-            WHERE id::text = :text OR lower(external_id) = :text
-               OR (length(:text) >= 6 AND starts_with(external_id, :text)) LIMIT 2""",
-        text=text,
+        """SELECT id FROM cash_out WHERE id = CAST(:number AS bigint)
+            UNION
+           (SELECT id FROM cash_out WHERE lower(external_id) ~>=~ :first AND lower(external_id) ~<~ :last
+               AND (length(:first) >= 6 OR lower(external_id) = :first) LIMIT 2)
+            LIMIT 2""",
+        number=as_id(text),
+        first=first,
+        last=last,
     )
     if not found:
         remedy = "see: dca-daemon cash-out list; of Lamassu's id give 6 characters or more"
