@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +12,7 @@ from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.domain.money import fiat_text, parse_fiat
 from dca_daemon.ledger import accounts, journal
 from dca_daemon.ledger.db import Database, execute, lock_pool, one, rows, scalar
+from dca_daemon.ledger.pages import Conditions, anchor
 from dca_daemon.ledger.postings.deposit_confirmed import deposit_confirmed
 from dca_daemon.ledger.postings.reversal import reversal
 from dca_daemon.services import clients, pools
@@ -265,20 +265,45 @@ async def show(db: Database, deposit_id: int) -> DepositView:
 
 
 async def list_all(
-    db: Database, *, client: str | None = None, state: str | None = None, limit: int = 100
+    db: Database,
+    *,
+    client: str | None = None,
+    state: str | None = None,
+    pool: str | None = None,
+    machine: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 100,
+    after: int | None = None,
 ) -> list[DepositView]:
-    """The newest deposits first."""
+    """The newest deposits first, from after the deposit `after` on; recorded from `since` until before `until`.
+
+    `client`, `pool` and `machine` as a person names them. Raises `NotFoundError`.
+    """
     async with db.transaction() as conn:
-        filters: dict[str, Any] = {
-            "client": None if client is None else await clients.find(conn, client),
-            "state": state,
-            "limit": limit,
-        }
+        conditions = Conditions()
+        if client is not None:
+            conditions.always("d.client_id = :client", client=await clients.find(conn, client))
+        if pool is not None:
+            conditions.always("d.pool_id = :pool", pool=(await pools.find(conn, pool)).pool_id)
+        if machine is not None:
+            conditions.always("d.device_id = :machine", machine=await pools.find_machine(conn, machine))
+        conditions.given("d.state = :state", state=state)
+        conditions.given("d.recorded_at >= :since", since=since)
+        conditions.given("d.recorded_at < :until", until=until)
+        if after is not None:
+            at = await anchor(conn, "deposit", "SELECT recorded_at, id FROM deposit WHERE id = :after", after)
+            conditions.always("(d.recorded_at, d.id) < (:at, :id)", at=at.recorded_at, id=at.id)
         found = await rows(
             conn,
-            f"""{_VIEW} WHERE (CAST(:client AS bigint) IS NULL OR d.client_id = :client)
-                          AND (CAST(:state AS text) IS NULL OR d.state = :state)
-                 ORDER BY d.id DESC LIMIT :limit""",
-            **filters,
+            f"{_VIEW} {conditions.where} ORDER BY d.recorded_at DESC, d.id DESC LIMIT :limit",
+            limit=limit,
+            **conditions.values,
         )
         return [DepositView(**r._mapping) for r in found]
+
+
+async def count_by_state(db: Database) -> dict[str, int]:
+    """How many are pending. The others only grow in number: they are not counted."""
+    async with db.transaction() as conn:
+        return {"pending": int(await scalar(conn, "SELECT count(*) FROM deposit WHERE state = 'pending'"))}

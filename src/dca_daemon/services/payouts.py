@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.domain.payout import NEVER_SUBMITTED_STATES, OPEN_STATES, PayoutState
 from dca_daemon.ledger.db import Database, constraint, execute, one, rows, scalar
+from dca_daemon.ledger.pages import Conditions, anchor
 from dca_daemon.payouts import store
 from dca_daemon.payouts.wallet import DestinationKind
 from dca_daemon.services.audit import audit
@@ -71,31 +72,98 @@ def _view(found: Any) -> PayoutView:
 
 
 async def list_all(
-    db: Database, *, states: tuple[str, ...] = (), client: int | None = None, limit: int = 50
+    db: Database,
+    *,
+    states: Sequence[str] = (),
+    client: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 50,
+    after: str | None = None,
 ) -> list[PayoutView]:
-    """The newest payouts first."""
+    """The newest payouts first, from after the payout `after` on; made from `since` until before `until`.
+
+    Raises `NotFoundError` for an `after` that is none.
+    """
+    async with db.transaction() as conn:
+        ids = await _page_ids(conn, states, client, since, until, limit, after)
+        found = await rows(
+            conn,
+            f"{_VIEW} WHERE p.id = ANY(CAST(:ids AS uuid[])) ORDER BY p.created_at DESC, p.id DESC",
+            ids=ids,
+        )
+        return [_view(r) for r in found]
+
+
+async def _page_ids(
+    conn: AsyncConnection,
+    states: Sequence[str],
+    client: int | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    after: str | None,
+) -> list[str]:
+    """The ids of one page: the newest of the heads of each state's, or of each state's of the client's."""
+    conditions, heads = Conditions(), "(SELECT) everything"
+    if states or client is not None:
+        heads = "unnest(CAST(:states AS text[])) s (state)"
+        conditions.always("p.state = s.state", states=list(states) or [str(state) for state in PayoutState])
+    conditions.given("p.client_id = :client", client=client)
+    conditions.given("p.created_at >= :since", since=since)
+    conditions.given("p.created_at < :until", until=until)
+    if after is not None:
+        query = "SELECT created_at, id FROM payout WHERE id = CAST(:after AS uuid)"
+        at = await anchor(conn, "payout", query, await find(conn, after))
+        conditions.always("(p.created_at, p.id) < (:at, :id)", at=at.created_at, id=at.id)
+    found = await rows(
+        conn,
+        f"""SELECT CAST(k.id AS text) AS id FROM {heads} CROSS JOIN LATERAL (
+                   SELECT p.id, p.created_at FROM payout p
+                    WHERE {conditions.all} ORDER BY p.created_at DESC, p.id DESC LIMIT :limit) k
+             ORDER BY k.created_at DESC, k.id DESC LIMIT :limit""",  # noqa: S608 - every part stands here
+        limit=limit,
+        **conditions.values,
+    )
+    return [str(r.id) for r in found]
+
+
+async def count_by_state(db: Database) -> dict[str, int]:
+    """How many have not ended, by state. The others only grow in number: they are not counted."""
     async with db.transaction() as conn:
         found = await rows(
             conn,
-            f"""{_VIEW} WHERE (cardinality(CAST(:states AS text[])) = 0 OR p.state = ANY(:states))
-                          AND (CAST(:client AS bigint) IS NULL OR p.client_id = :client)
-                 ORDER BY p.created_at DESC, p.id LIMIT :limit""",
-            states=list(states),
-            client=client,
-            limit=limit,
+            """SELECT state, count(*) AS n FROM payout
+                WHERE state IN ('reserved', 'invoiced', 'submitted', 'unknown', 'held') GROUP BY state""",
         )
-        return [_view(r) for r in found]
+    counts = {r.state: int(r.n) for r in found}
+    return {str(state): counts.get(state, 0) for state in (*OPEN_STATES, PayoutState.HELD)}
+
+
+_FORM = "00000000-0000-0000-0000-000000000000"
+
+
+def _uuids_from(text: str) -> tuple[str, str] | None:
+    """The least and the greatest id that begin so; None where none does."""
+    fits = len(text) <= len(_FORM) and all(
+        c == "-" if form == "-" else c in "0123456789abcdef" for c, form in zip(text, _FORM, strict=False)
+    )
+    rest = _FORM[len(text) :]
+    return (text + rest, text + rest.replace("0", "f")) if fits else None
 
 
 async def find(conn: AsyncConnection, reference: str) -> str:
     """The id of the payout that a person named by its id or the beginning of it."""
     text = reference.strip().lower()
-    found = await rows(
-        conn,
-        """SELECT CAST(id AS text) AS id FROM payout
-            WHERE length(:text) >= 4 AND starts_with(CAST(id AS text), :text) LIMIT 2""",
-        text=text,
-    )
+    found: list[Any] = []
+    if len(text) >= 4 and (between := _uuids_from(text)) is not None:
+        found = await rows(
+            conn,
+            """SELECT CAST(id AS text) AS id FROM payout
+                WHERE id BETWEEN CAST(:first AS uuid) AND CAST(:last AS uuid) LIMIT 2""",
+            first=between[0],
+            last=between[1],
+        )
     if not found:
         remedy = "see: dca-daemon payout list; of an id give 4 characters or more"
         raise NotFoundError(f"there is no payout {reference!r}", remedy=remedy)
