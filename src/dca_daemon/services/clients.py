@@ -13,11 +13,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
-from dca_daemon.ledger.db import Database, constraint, execute, one, rows, scalar
+from dca_daemon.ledger.db import Database, constraint, execute, int_array, one, rows, scalar
+from dca_daemon.ledger.pages import as_id
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.wallet import Destination, DestinationInfo, DestinationKind, Wallet
+from dca_daemon.services import client_lists
 from dca_daemon.services.audit import AuditEntry, audit
 from dca_daemon.services.audit import list_all as list_audited
+from dca_daemon.services.client_lists import ClientOrder
 from dca_daemon.services.destinations import describe, save_destination
 
 log = structlog.get_logger()
@@ -138,10 +141,13 @@ async def _refuse_name_taken(conn: AsyncConnection, name: str) -> None:
 
 async def find(conn: AsyncConnection, reference: str) -> int:
     """The id of the client that a person named by id or by name. Raises `NotFoundError`."""
+    text = reference.strip()
     found = await one(
         conn,
-        "SELECT id FROM client WHERE id::text = :reference OR lower(name) = lower(:reference)",
-        reference=reference.strip(),
+        """SELECT id FROM client WHERE id = CAST(:number AS bigint)
+            UNION SELECT id FROM client WHERE lower(name) = lower(:name)""",
+        number=as_id(text),
+        name=text,
     )
     if found is None:
         raise NotFoundError(f"there is no client {reference!r}", remedy="see: dca-daemon client list")
@@ -209,11 +215,11 @@ async def _set(
     return await show(db, str(await db.run(work)))
 
 
-async def changes(db: Database, reference: str, *, limit: int = 50) -> list[AuditEntry]:
-    """What was changed of a client, by whom and why; the newest first."""
+async def changes(db: Database, reference: str, *, limit: int = 50, after: int | None = None) -> list[AuditEntry]:
+    """What was changed of a client, by whom and why; the newest first, from after the change `after` on."""
     async with db.transaction() as conn:
         client_id = await find(conn, reference)
-    return await list_audited(db, subject=f"client:{client_id}", limit=limit)
+    return await list_audited(db, subject=f"client:{client_id}", limit=limit, after=after)
 
 
 async def under_way_sats(db: Database, client_id: int) -> int:
@@ -273,54 +279,37 @@ async def set_destination(
     return await show(db, str(await db.run(work)))
 
 
-_VIEW = """
-    SELECT c.id, c.name, c.mode, c.status, c.created_at, d.kind, d.name AS destination_name, d.address,
-           d.wallet_id,
-           coalesce(r.owed, 0) AS owed, coalesce(r.in_payout, 0) AS in_payout,
-           coalesce(r.settled, 0) AS settled, coalesce(r.records, 0) AS records,
-           coalesce((SELECT a.balance / 1000 FROM account a
-                      WHERE a.client_id = c.id AND a.purpose = 'client-credit'), 0) AS credit
-      FROM client c JOIN destination d ON d.id = c.destination_id
-      LEFT JOIN (SELECT client_id, count(*) AS records,
-                        sum(sats) FILTER (WHERE state = 'owed') AS owed,
-                        sum(sats) FILTER (WHERE state = 'in-payout') AS in_payout,
-                        sum(sats) FILTER (WHERE state = 'settled') AS settled
-                   FROM distribution_record
-                  WHERE CAST(:id AS bigint) IS NULL OR client_id = :id GROUP BY client_id) r
-        ON r.client_id = c.id
-     WHERE CASE WHEN CAST(:id AS bigint) IS NULL THEN c.mode <> 'commission' ELSE c.id = :id END
-     ORDER BY c.id
-"""
-_BALANCES = """
-    SELECT c.id AS client_id, p.id AS pool_id, p.name AS pool, p.currency,
-           coalesce(-a.balance, 0) AS balance,
-           coalesce(d.pending, 0) AS pending, coalesce(d.confirmed, 0) AS confirmed
-      FROM client c CROSS JOIN pool p
-      LEFT JOIN account a ON a.client_id = c.id AND a.pool_id = p.id AND a.purpose = 'client-fiat'
-      LEFT JOIN (SELECT client_id, pool_id, sum(amount_minor) FILTER (WHERE state = 'pending') AS pending,
-                        sum(amount_minor) FILTER (WHERE state = 'confirmed') AS confirmed
-                   FROM deposit GROUP BY client_id, pool_id) d
-        ON d.client_id = c.id AND d.pool_id = p.id
-     WHERE (CAST(:id AS bigint) IS NULL OR c.id = :id) AND (a.id IS NOT NULL OR d.client_id IS NOT NULL)
-     ORDER BY c.id, p.id
-"""
+async def list_all(
+    db: Database,
+    *,
+    text: str | None = None,
+    mode: Mode | None = None,
+    status: Status | None = None,
+    order: ClientOrder = ClientOrder.ID,
+    limit: int | None = None,
+    after: int | None = None,
+) -> list[ClientView]:
+    """The clients, from after the client `after` on; not the wallets that only receive commission.
 
-
-async def list_all(db: Database) -> list[ClientView]:
-    """All clients, by id; not the wallets that only receive commission."""
+    `text` is a part of the name. Raises `NotFoundError` for an `after` that is none.
+    """
     async with db.transaction() as conn:
-        return await _views(conn, None)
+        ids = await client_lists.page_ids(
+            conn, text=text, mode=mode, status=status, order=order, limit=limit, after=after
+        )
+        return await _views(conn, ids)
 
 
 async def show(db: Database, reference: str) -> ClientView:
     """One client, by id or name. Raises `NotFoundError`."""
     async with db.transaction() as conn:
-        return (await _views(conn, await find(conn, reference)))[0]
+        return (await _views(conn, [await find(conn, reference)]))[0]
 
 
-async def _views(conn: AsyncConnection, client_id: int | None) -> list[ClientView]:
+async def _views(conn: AsyncConnection, ids: list[int]) -> list[ClientView]:
+    """The clients with these ids, in that order."""
     balances: dict[int, list[PoolBalance]] = {}
-    for r in await rows(conn, _BALANCES, id=client_id):
+    for r in await rows(conn, client_lists.BALANCES, ids=int_array(ids)):
         balance = PoolBalance(r.pool_id, r.pool, r.currency, r.balance, int(r.pending), int(r.confirmed))
         balances.setdefault(r.client_id, []).append(balance)
     return [
@@ -339,27 +328,20 @@ async def _views(conn: AsyncConnection, client_id: int | None) -> list[ClientVie
             credit_sats=r.credit,
             records=r.records,
         )
-        for r in await rows(conn, _VIEW, id=client_id)
+        for r in await rows(conn, client_lists.VIEW, ids=int_array(ids))
     ]
 
 
-async def history(db: Database, reference: str, *, limit: int = 50) -> list[Mapping[str, Any]]:
-    """The newest distribution records of a client, with the payout that paid each."""
+async def history(
+    db: Database, reference: str, *, limit: int = 50, after: int | None = None
+) -> list[Mapping[str, Any]]:
+    """The newest distribution records of a client, with the payout that paid each.
+
+    They go on after the record `after`. Raises `NotFoundError`.
+    """
     async with db.transaction() as conn:
         client_id = await find(conn, reference)
-        found = await rows(
-            conn,
-            """SELECT r.id AS record_id, r.type, r.sats, r.fiat_minor, p.currency, r.state, d.booked_at,
-                      d.happened_at, d.cash_out_id, CAST(pr.payout_id AS text) AS payout_id
-                 FROM distribution_record r
-                 JOIN distribution d ON d.id = r.distribution_id
-                 JOIN pool p ON p.id = d.pool_id
-                 LEFT JOIN payout_record pr ON pr.record_id = r.id AND pr.active
-                WHERE r.client_id = :id ORDER BY r.id DESC LIMIT :limit""",
-            id=client_id,
-            limit=limit,
-        )
-        return [dict(r._mapping) for r in found]
+        return await client_lists.records(conn, client_id, limit=limit, after=after)
 
 
 def as_dict(view: ClientView) -> dict[str, Any]:
