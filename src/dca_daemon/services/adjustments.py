@@ -15,6 +15,7 @@ from dca_daemon.domain.money import MSATS_PER_SAT, fiat_text, parse_fiat, sats_t
 from dca_daemon.domain.text import plain
 from dca_daemon.ledger import accounts, journal
 from dca_daemon.ledger.db import Database, execute, lock_pool, rows, scalar
+from dca_daemon.ledger.pages import Conditions, anchor
 from dca_daemon.ledger.postings.fiat_adjusted import fiat_adjusted
 from dca_daemon.ledger.postings.sats_adjusted import sats_adjusted
 from dca_daemon.services import clients, pools
@@ -257,16 +258,22 @@ async def _owe(conn: AsyncConnection, entry_id: int, wanted: Adjustment, now: da
     return distribution_id
 
 
-async def list_all(db: Database, client: str, *, limit: int = 50) -> list[Adjustment]:
-    """A client's adjustments, the newest first."""
+async def list_all(db: Database, client: str, *, limit: int = 50, after: int | None = None) -> list[Adjustment]:
+    """A client's adjustments, the newest first, from after the adjustment `after` on. Raises `NotFoundError`."""
+    conditions = Conditions()
+    conditions.given("a.id < :after", after=after)
     async with db.transaction() as conn:
+        if after is not None:
+            await anchor(conn, "adjustment", "SELECT id FROM adjustment WHERE id = :after", after)
         found = await rows(
             conn,
-            """SELECT a.*, c.name AS client, p.name AS pool_name, p.currency
-                 FROM adjustment a JOIN client c ON c.id = a.client_id LEFT JOIN pool p ON p.id = a.pool_id
-                WHERE a.client_id = :client ORDER BY a.id DESC LIMIT :limit""",
+            f"""SELECT a.*, c.name AS client, p.name AS pool_name, p.currency
+                  FROM adjustment a JOIN client c ON c.id = a.client_id LEFT JOIN pool p ON p.id = a.pool_id
+                 WHERE a.client_id = :client AND {conditions.all}
+                 ORDER BY a.id DESC LIMIT :limit""",  # noqa: S608 - every part stands here
             client=await clients.find(conn, client),
             limit=limit,
+            **conditions.values,
         )
     return [
         Adjustment(

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.ledger.db import Database, execute, rows
+from dca_daemon.ledger.pages import Conditions, anchor
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +59,31 @@ async def list_all(
     actor: str | None = None,
     action: str | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
     limit: int = 50,
+    after: int | None = None,
 ) -> list[AuditEntry]:
-    """The newest changes first. `action` also takes the beginning of one, such as `client`."""
+    """The newest changes first, from after the change `after` on; made from `since` until before `until`.
+
+    `action` is one, such as `client.add`, or its first word. Raises `NotFoundError` for an `after` that is none.
+    """
+    conditions = Conditions()
+    conditions.given("subject = :subject", subject=subject)
+    conditions.given("actor = :actor", actor=actor)
+    # Both by an index: every action is a word, a dot, and what was done.
+    part = "action" if action is None or "." in action else "split_part(action, '.', 1)"
+    conditions.given(f"{part} = :action", action=action)
+    conditions.given("at >= :since", since=since)
+    conditions.given("at < :until", until=until)
     async with db.transaction() as conn:
+        if after is not None:
+            last = await anchor(conn, "change", "SELECT at, id FROM audit_log WHERE id = :after", after)
+            conditions.always("(at, id) < (:after_at, :after_id)", after_at=last.at, after_id=last.id)
         found = await rows(
             conn,
-            """SELECT id AS audit_id, at, actor, action, subject, before, after, reason FROM audit_log
-                WHERE (CAST(:subject AS text) IS NULL OR subject = :subject)
-                  AND (CAST(:actor AS text) IS NULL OR actor = :actor)
-                  AND (CAST(:action AS text) IS NULL OR action = :action OR starts_with(action, :action || '.'))
-                  AND (CAST(:since AS timestamptz) IS NULL OR at >= :since)
-                ORDER BY id DESC LIMIT :limit""",
-            subject=subject,
-            actor=actor,
-            action=action,
-            since=since,
+            f"""SELECT id AS audit_id, at, actor, action, subject, before, after, reason FROM audit_log
+                {conditions.where} ORDER BY at DESC, id DESC LIMIT :limit""",  # noqa: S608 - every part stands here
             limit=limit,
+            **conditions.values,
         )
         return [AuditEntry(**r._mapping) for r in found]

@@ -20,6 +20,7 @@ from dca_daemon.domain.money import sats_text
 from dca_daemon.domain.schedule import daily_times
 from dca_daemon.domain.text import plain
 from dca_daemon.ledger.db import Database, execute, int_array, one, rows, scalar
+from dca_daemon.ledger.pages import Conditions, anchor
 from dca_daemon.services import clients, commission_release
 from dca_daemon.services.audit import audit
 from dca_daemon.services.commission_release import Released, lock
@@ -132,9 +133,14 @@ async def in_force(conn: AsyncConnection) -> Version:
     return found[0] if found else NO_VERSION
 
 
-async def versions(conn: AsyncConnection, *, limit: int) -> list[Version]:
-    """The newest versions first."""
-    found = await rows(conn, f"{_VERSION} ORDER BY id DESC LIMIT :limit", limit=limit)
+async def versions(conn: AsyncConnection, *, limit: int, after: int | None = None) -> list[Version]:
+    """The newest versions first, from after the version `after` on. Raises `NotFoundError`."""
+    conditions = Conditions()
+    conditions.given("id < :after", after=after)
+    if after is not None:
+        await anchor(conn, "version", "SELECT id FROM commission_version WHERE id = :after", after)
+    query = f"{_VERSION} {conditions.where} ORDER BY id DESC LIMIT :limit"
+    found = await rows(conn, query, limit=limit, **conditions.values)
     shares: dict[int, list[ShareOf]] = {}
     for s in await rows(
         conn,
@@ -155,6 +161,12 @@ async def versions(conn: AsyncConnection, *, limit: int) -> list[Version]:
         )
         for v in found
     ]
+
+
+async def list_versions(db: Database, *, limit: int = 50, after: int | None = None) -> list[Version]:
+    """The same, in a transaction of its own."""
+    async with db.transaction() as conn:
+        return await versions(conn, limit=limit, after=after)
 
 
 async def preview(db: Database, wish: Wish) -> Change:

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import ConflictError, NotFoundError
 from dca_daemon.domain.payout import NEVER_SUBMITTED_STATES, PayoutState
-from dca_daemon.ledger.db import Database, one, rows, scalar
-from dca_daemon.services import cash_outs
+from dca_daemon.ledger.db import Database, int_array, one, rows, scalar
+from dca_daemon.ledger.pages import Conditions, anchor
+from dca_daemon.services import cash_outs, clients
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +96,68 @@ async def show(db: Database, distribution_id: int) -> DistributionView:
 
 
 async def list_all(
-    db: Database, *, kind: str | None = None, reversed_only: bool = False, limit: int = 50
+    db: Database,
+    *,
+    kind: str | None = None,
+    reversed_only: bool = False,
+    client: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 50,
+    after: int | None = None,
 ) -> list[DistributionView]:
-    """The newest distributions first."""
+    """The newest distributions first, from after the distribution `after` on.
+
+    `client`: those that it has a record of. Booked from `since` until before `until`. Raises `NotFoundError`.
+    """
+    conditions = Conditions()
+    conditions.given("d.kind = :kind", kind=kind)
+    conditions.given("d.booked_at >= :since", since=since)
+    conditions.given("d.booked_at < :until", until=until)
+    if reversed_only:
+        conditions.always("d.reversed_at IS NOT NULL")
+    order = "d.booked_at DESC, d.id DESC"
     async with db.transaction() as conn:
+        if client is not None:
+            client_id = await clients.find(conn, client)
+            page = await _of_client(conn, client_id, conditions, limit, after)
+            conditions, order = Conditions(), "array_position(CAST(:page AS bigint[]), d.id)"
+            conditions.always("d.id = ANY(CAST(:page AS bigint[]))", page=int_array(page))
+        elif after is not None:
+            at = await anchor(
+                conn, "distribution", "SELECT booked_at, id FROM distribution WHERE id = :after", after
+            )
+            conditions.always("(d.booked_at, d.id) < (:at, :id)", at=at.booked_at, id=at.id)
         found = await rows(
             conn,
-            f"""{_SELECT} WHERE (CAST(:kind AS text) IS NULL OR d.kind = :kind)
-                            AND (NOT CAST(:reversed AS boolean) OR d.reversed_at IS NOT NULL)
-                 ORDER BY d.id DESC LIMIT :limit""",
-            kind=kind,
-            reversed=reversed_only,
+            f"{_SELECT} {conditions.where} ORDER BY {order} LIMIT :limit",
             limit=limit,
+            **conditions.values,
         )
         return [await _with_records(conn, r) for r in found]
+
+
+async def _of_client(
+    conn: AsyncConnection, client_id: int, conditions: Conditions, limit: int, after: int | None
+) -> list[int]:
+    """The ids of a page of one client's, each at the place of its last record of the client."""
+    conditions.always("r.client_id = :client", client=client_id)
+    if after is not None:
+        query = f"""SELECT id FROM distribution_record WHERE client_id = {client_id} AND distribution_id = :after
+                     ORDER BY id DESC LIMIT 1"""  # noqa: S608 - a number of ours
+        at = await anchor(conn, "distribution of this client", query, after)
+        conditions.always("r.id < :after", after=at.id)
+    found = await rows(
+        conn,
+        f"""SELECT d.id FROM distribution_record r JOIN distribution d ON d.id = r.distribution_id
+             WHERE {conditions.all}
+               AND NOT EXISTS (SELECT FROM distribution_record x WHERE x.distribution_id = r.distribution_id
+                                  AND x.client_id = r.client_id AND x.id > r.id)
+             ORDER BY r.id DESC LIMIT :limit""",  # noqa: S608 - every part stands here
+        limit=limit,
+        **conditions.values,
+    )
+    return [int(r.id) for r in found]
 
 
 _SELECT = """

@@ -18,6 +18,7 @@ from dca_daemon.domain.cash_out import BITCOIN_CODES, SourceRow
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.domain.text import plain
 from dca_daemon.ledger.db import Database, execute, one, rows
+from dca_daemon.ledger.pages import Conditions, anchor
 from dca_daemon.services import pools
 from dca_daemon.services.audit import audit
 from dca_daemon.services.pools import Pool
@@ -142,11 +143,25 @@ async def remove(db: Database, filter_id: int, *, reason: str, actor: str) -> Fi
     return found
 
 
-async def list_all(db: Database, *, removed: bool = False) -> list[FilterView]:
-    """The filters in force; with `removed` the former ones too."""
+async def list_all(
+    db: Database, *, removed: bool = False, limit: int | None = None, after: int | None = None
+) -> list[FilterView]:
+    """The filters in force, from after the filter `after` on; with `removed` the former ones too.
+
+    Raises `NotFoundError` for an `after` that is none.
+    """
+    conditions = Conditions()
+    conditions.given("f.id > :after", after=after)
+    if not removed:
+        conditions.always("f.removed_at IS NULL")
     async with db.transaction() as conn:
+        if after is not None:
+            await anchor(conn, "filter", "SELECT id FROM intake_filter WHERE id = :after", after)
         found = await rows(
-            conn, f"{_VIEW} WHERE f.removed_at IS NULL OR CAST(:removed AS boolean) ORDER BY f.id", removed=removed
+            conn,
+            f"{_VIEW} {conditions.where} ORDER BY f.id LIMIT CAST(:limit AS bigint)",
+            limit=limit,
+            **conditions.values,
         )
         return [_shown(r) for r in found]
 

@@ -12,6 +12,7 @@ from dca_daemon.domain.errors import ConflictError, InputError, NoRateError
 from dca_daemon.domain.fixed import Buyer, Rate, amount_minor, sats_for
 from dca_daemon.domain.schedule import Slot
 from dca_daemon.ledger.db import Database, one, rows
+from dca_daemon.ledger.pages import Conditions, anchor
 from dca_daemon.services import fixed_runs, fixed_schedules, fixed_slots, pools
 from dca_daemon.services.fixed_schedules import Schedule
 from dca_daemon.services.fixed_slots import OpenSlot
@@ -128,25 +129,32 @@ def _purchase(buyer: Buyer, name: str, slot: Slot, rate: Rate | None, currency: 
     )
 
 
-async def history(db: Database, *, pool_reference: str | None = None, limit: int = 50) -> list[PastRun]:
-    """The slots that were dealt with, the last one first; of one pool, or of all."""
+async def history(
+    db: Database, *, pool_reference: str | None = None, limit: int = 50, after: int | None = None
+) -> list[PastRun]:
+    """The slots that were dealt with, the last one first, from after the run `after` on; of one pool, or of all.
+
+    Raises `NotFoundError`.
+    """
+    conditions = Conditions()
+    conditions.given("u.id < :after", after=after)
     async with db.transaction() as conn:
-        pool_id = None
         if pool_reference is not None:
-            pool_id = (await pools.find(conn, pool_reference)).pool_id
+            conditions.always("u.pool_id = :pool", pool=(await pools.find(conn, pool_reference)).pool_id)
+        if after is not None:
+            await anchor(conn, "fixed run", "SELECT id FROM fixed_run WHERE id = :after", after)
         found = await rows(
             conn,
-            """SELECT u.id, u.pool_id, p.name, p.currency, u.local_date, u.local_time, s.zone, u.due_at, u.at,
+            f"""SELECT u.id, u.pool_id, p.name, p.currency, u.local_date, u.local_time, s.zone, u.due_at, u.at,
                       u.state, u.reason, u.actor, coalesce(d.client_count, 0) AS clients,
                       coalesce(d.total_sats, 0) AS sats, coalesce(d.fiat_minor, 0) AS minor,
                       d.rate_fiat, d.rate_source, d.rate_at, d.reversed_at
                  FROM fixed_run u JOIN pool p ON p.id = u.pool_id JOIN fixed_schedule s ON s.id = u.schedule_id
                  LEFT JOIN LATERAL (SELECT * FROM distribution x WHERE x.fixed_run_id = u.id
                                      ORDER BY x.id DESC LIMIT 1) d ON true
-                WHERE CAST(:pool AS integer) IS NULL OR u.pool_id = :pool
-                ORDER BY u.id DESC LIMIT :limit""",
-            pool=pool_id,
+                {conditions.where} ORDER BY u.id DESC LIMIT :limit""",  # noqa: S608 - every part stands here
             limit=limit,
+            **conditions.values,
         )
     return [
         PastRun(

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import ConflictError
 from dca_daemon.ledger.db import Database, execute, one, rows
+from dca_daemon.ledger.pages import Conditions, anchor
 from dca_daemon.services import cash_outs, pools
 from dca_daemon.services.audit import audit
 from dca_daemon.services.decisions import a_reason
@@ -50,10 +51,35 @@ class Moved:
     not_distributed: int
 
 
-async def list_all(db: Database) -> list[MachineView]:
-    """All machines, by pool and name."""
+async def list_all(
+    db: Database, *, awaiting_only: bool = False, limit: int | None = None, after: str | None = None
+) -> list[MachineView]:
+    """The machines by pool and name, from after the one with the device id `after` on.
+
+    Raises `NotFoundError` for an `after` that is none.
+    """
+    conditions = Conditions()
+    if awaiting_only:
+        conditions.always("m.awaiting_pool")
     async with db.transaction() as conn:
-        found = await rows(conn, f"{_VIEW} ORDER BY m.pool_id, m.name, m.device_id")
+        if after is not None:
+            query = """SELECT pool_id, name IS NULL AS nameless, coalesce(name, '') AS name, device_id
+                         FROM machine WHERE device_id = :after"""
+            at = await anchor(conn, "machine", query, after)
+            conditions.always(
+                "(m.pool_id, m.name IS NULL, coalesce(m.name, ''), m.device_id) > (:pool, :nameless, :name, :id)",
+                pool=at.pool_id,
+                nameless=at.nameless,
+                name=at.name,
+                id=at.device_id,
+            )
+        found = await rows(
+            conn,
+            f"""{_VIEW} {conditions.where}
+                ORDER BY m.pool_id, m.name IS NULL, m.name, m.device_id LIMIT CAST(:limit AS bigint)""",
+            limit=limit,
+            **conditions.values,
+        )
         return [MachineView(**r._mapping) for r in found]
 
 

@@ -18,6 +18,7 @@ from dca_daemon.domain.errors import BooksError, InputError
 from dca_daemon.domain.money import MAX_SATS, MSATS_PER_SAT, sats_text
 from dca_daemon.ledger import journal
 from dca_daemon.ledger.db import Database, execute, one, rows, scalar
+from dca_daemon.ledger.pages import Conditions, anchor
 from dca_daemon.ledger.postings.treasury_moved import treasury_moved
 from dca_daemon.services.audit import audit
 
@@ -255,10 +256,15 @@ async def move(db: Database, *, sats: int, fee_sats: int, reason: str, actor: st
     return done
 
 
-async def moves(db: Database, *, limit: int = 20) -> list[Move]:
-    """The newest moves first."""
+async def moves(db: Database, *, limit: int = 20, after: int | None = None) -> list[Move]:
+    """The newest moves first, from after the move `after` on. Raises `NotFoundError` for one that is none."""
+    conditions = Conditions()
+    conditions.given("id < :after", after=after)
     async with db.transaction() as conn:
-        return [Move(**r._mapping) for r in await rows(conn, f"{_MOVES} ORDER BY id DESC LIMIT :n", n=limit)]
+        if after is not None:
+            await anchor(conn, "move", "SELECT id FROM treasury_move WHERE id = :after", after)
+        query = f"{_MOVES} {conditions.where} ORDER BY id DESC LIMIT :limit"
+        return [Move(**r._mapping) for r in await rows(conn, query, limit=limit, **conditions.values)]
 
 
 def _check_amounts(sats: int, fee_sats: int) -> None:

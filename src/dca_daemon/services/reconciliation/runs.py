@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from dca_daemon.ledger.db import Database, execute, one, scalar
-from dca_daemon.services.reconciliation.findings import Reconciliation
+from dca_daemon.domain.errors import NotFoundError
+from dca_daemon.ledger.db import Database, execute, one, rows, scalar
+from dca_daemon.ledger.pages import Conditions, anchor
+from dca_daemon.services.reconciliation.findings import Difference, Kind, Note, NoteKind, Reconciliation
 
 DAEMON = "daemon"
 
@@ -81,3 +83,63 @@ async def daemon_done_at(db: Database) -> datetime:
             daemon=DAEMON,
         )
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """A comparison in the list. `routine`: it counts for the metrics."""
+
+    run_id: int
+    began_at: datetime
+    at: datetime
+    actor: str
+    since: datetime | None
+    routine: bool
+    complete: bool
+    agrees: bool
+    counts: Mapping[str, int]  # kind of difference → how many
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A comparison with all that it found, in detail at most so many of each kind."""
+
+    line: RunLine
+    compared: Mapping[str, int]
+    not_compared: Mapping[str, str]  # part → why
+    differences: tuple[Difference, ...]
+    notes: tuple[Note, ...]
+
+
+_LINE = "SELECT id AS run_id, began_at, at, actor, since, routine, complete, agrees, counts FROM reconcile_run"
+
+
+async def list_all(db: Database, *, limit: int = 50, after: int | None = None) -> list[RunLine]:
+    """The newest comparisons first, from after the run `after` on. Raises `NotFoundError` for one that is none."""
+    conditions = Conditions()
+    conditions.given("id < :after", after=after)
+    async with db.transaction() as conn:
+        if after is not None:
+            await anchor(conn, "comparison", "SELECT id FROM reconcile_run WHERE id = :after", after)
+        query = f"{_LINE} {conditions.where} ORDER BY id DESC LIMIT :limit"
+        return [RunLine(**r._mapping) for r in await rows(conn, query, limit=limit, **conditions.values)]
+
+
+async def show(db: Database, run_id: int) -> Run:
+    """One comparison, whole. Raises `NotFoundError`."""
+    async with db.transaction() as conn:
+        line = await one(conn, f"{_LINE} WHERE id = :id", id=run_id)
+        if line is None:
+            raise NotFoundError(f"there is no comparison {run_id}")
+        found = await one(
+            conn,
+            "SELECT compared, not_compared, differences, notes FROM reconcile_run WHERE id = :id",
+            id=run_id,
+        )
+    return Run(
+        line=RunLine(**line._mapping),
+        compared=found.compared,
+        not_compared=found.not_compared,
+        differences=tuple(Difference(**{**d, "kind": Kind(d["kind"])}) for d in found.differences),
+        notes=tuple(Note(NoteKind(n["kind"]), n["count"], tuple(n["examples"])) for n in found.notes),
+    )
