@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dca_daemon.ledger.db import Database, one, rows
+from dca_daemon.domain.money import MSATS_PER_SAT
+from dca_daemon.ledger.accounts import coins_source, fees, losses
+from dca_daemon.ledger.db import Database, one, rows, scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,27 @@ class BooksStatus:
 
 
 async def status(db: Database) -> BooksStatus:
-    """Reads the counts. Raises `DatabaseError`."""
+    """Reads the counts. Raises `DatabaseError`.
+
+    What is settled is the ledger's: what left the source wallet, less fees, losses, and what was moved in.
+    """
     async with db.transaction() as conn:
         cash_outs = await rows(conn, "SELECT state, count(*) AS n FROM cash_out GROUP BY state ORDER BY state")
         payouts = await rows(
             conn,
-            """SELECT state, count(*) AS n, sum(amount_sats) AS sats FROM payout GROUP BY state ORDER BY state""",
+            "SELECT state, count(*) AS n FROM payout GROUP BY state ORDER BY state",
+        )
+        unpaid = await rows(
+            conn,
+            """SELECT state, sum(amount_sats) AS sats FROM payout
+                WHERE state IN ('reserved', 'invoiced', 'submitted', 'unknown', 'held') GROUP BY state""",
+        )
+        settled_msat = await scalar(
+            conn,
+            """SELECT CAST((SELECT coalesce(sum(sats + fee_sats), 0) * 1000 FROM treasury_move)
+                           - coalesce(sum(balance), 0) AS bigint)
+                 FROM account WHERE name = ANY(:names)""",
+            names=[coins_source().name, fees().name, losses().name],
         )
         more = await one(
             conn,
@@ -49,7 +66,7 @@ async def status(db: Database) -> BooksStatus:
                          JOIN distribution d ON d.id = r.distribution_id
                          LEFT JOIN (SELECT max(at) AS at FROM commission_release) released ON true) AS oldest""",
         )
-    sats = {r.state: int(r.sats) for r in payouts}
+    sats = {r.state: int(r.sats) for r in unpaid}
     return BooksStatus(
         cash_outs={r.state: r.n for r in cash_outs},
         payouts={r.state: r.n for r in payouts},
@@ -57,7 +74,7 @@ async def status(db: Database) -> BooksStatus:
         owed_sats=int(more.owed),
         gathered_sats=int(more.gathered),
         in_payout_sats=sum(sats.get(s, 0) for s in ("reserved", "invoiced", "submitted", "unknown")),
-        settled_sats=sats.get("settled", 0),
+        settled_sats=settled_msat // MSATS_PER_SAT,
         held_sats=sats.get("held", 0),
         oldest_owed_seconds=more.oldest,
     )
