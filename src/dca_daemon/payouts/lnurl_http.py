@@ -7,9 +7,7 @@ a name that changes its mind in between gains nothing. https only, no redirects,
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -23,10 +21,8 @@ from dca_daemon.domain.errors import (
     WalletUnreachableError,
 )
 from dca_daemon.domain.text import plain
+from dca_daemon.payouts.addresses import Address, is_public, resolve
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _RATE_LIMIT_PAUSE_SECONDS = 60.0
 _MAX_ADDRESSES = 4
 
@@ -85,7 +81,7 @@ def host_of(url: httpx.URL) -> str:
 
 async def is_private(host: str, port: int) -> bool:
     """Whether the host has private addresses only. Raises `WalletUnreachableError` for an unknown name."""
-    return all(not _is_public(address) for address in await _resolve(host, port))
+    return all(not is_public(address) for address in await resolve(host, port))
 
 
 async def _fetch(
@@ -133,46 +129,15 @@ async def _fetch_from(
 async def _allowed_addresses(url: httpx.URL, config: LnurlConfig) -> list[Address]:
     if url.scheme not in ("https", "http") or not url.raw_host or url.userinfo:
         raise WalletReplyError(f"{plain(url)!r} is not an address to fetch from")
-    addresses = await _resolve(url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80))
-    all_private = not any(_is_public(address) for address in addresses)
+    addresses = await resolve(url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80))
+    all_private = not any(is_public(address) for address in addresses)
     if not config.allow_private:
         if url.scheme != "https":
             raise WalletReplyError(f"{host_of(url)} is offered without https")
-        if not all(_is_public(address) for address in addresses):
+        if not all(is_public(address) for address in addresses):
             raise WalletReplyError(
                 f"{host_of(url)} is in a private network", remedy="allow it with payouts.allow_private_lnurl"
             )
     elif url.scheme != "https" and not all_private:
         raise WalletReplyError(f"{host_of(url)} is offered without https, and is not private")
     return addresses
-
-
-async def _resolve(host: str, port: int) -> list[Address]:
-    try:
-        return [ipaddress.ip_address(host.strip("[]"))]
-    except ValueError:
-        pass
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise WalletUnreachableError(f"there is no address for {host}: {error}") from error
-    # "fe80::1%eth0" has a scope that ipaddress understands; it is private anyhow.
-    addresses = list(dict.fromkeys(ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in found))
-    if not addresses:
-        raise WalletUnreachableError(f"there is no address for {host}")
-    return addresses
-
-
-def _is_public(address: Address) -> bool:
-    """False for private, loopback, link-local, shared, reserved, multicast; and IPv6 around such an IPv4."""
-    inner: Address | None = None
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address.teredo is not None:
-            return False
-        if address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    if inner is not None:
-        return _is_public(inner)
-    return address.is_global and not address.is_multicast and not address.is_reserved
