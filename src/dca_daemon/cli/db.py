@@ -84,7 +84,7 @@ def new_key() -> None:
 
 @app.command("rotate-keys")
 def rotate_keys(as_json: AsJson = False) -> None:
-    """Encrypt every stored invoice key anew with the first encryption key.
+    """Encrypt every stored secret (invoice keys above all) anew with the first encryption key.
 
     In this order: put a new key on the first line of security.encryption_keys; restart the daemon, so that it
     can read both; run this; remove the old lines; restart the daemon again.
@@ -98,4 +98,4 @@ def rotate_keys(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"encrypted": count})
     else:
-        say(f"{count} invoice keys are encrypted with the first key; older keys can be removed.")
+        say(f"{count} secrets are encrypted with the first key; older keys can be removed.")

@@ -49,23 +49,34 @@ async def check_keys(db: Database, keys: KeyRing) -> int:
     return len(sealed)
 
 
+# Everything that is kept encrypted: invoice keys, what signs webhooks, second factors of people.
+_SEALED = (
+    ("destination", "invoice_key_encrypted"),
+    ("webhook", "secret_encrypted"),
+    ("console_user", "totp_secret_encrypted"),
+)
+
+
 async def rotate_keys(db: Database, keys: KeyRing, *, actor: str) -> int:
-    """Encrypts every stored invoice key with the first key of the key ring; how many there were."""
+    """Encrypts every stored secret with the first key of the key ring; how many there were."""
 
     async def work(conn: AsyncConnection) -> int:
-        found = await rows(
-            conn,
-            """SELECT id, invoice_key_encrypted AS sealed FROM destination
-                WHERE invoice_key_encrypted IS NOT NULL ORDER BY id FOR UPDATE""",
-        )
-        for r in found:
-            await execute(
+        count = 0
+        for table, column in _SEALED:
+            found = await rows(
                 conn,
-                "UPDATE destination SET invoice_key_encrypted = :sealed WHERE id = :id",
-                id=r.id,
-                sealed=keys.rotate(bytes(r.sealed)),
+                f"""SELECT id, {column} AS sealed FROM {table}
+                     WHERE {column} IS NOT NULL ORDER BY id FOR UPDATE""",  # noqa: S608 - our own names
             )
-        await audit(conn, actor=actor, action="keys.rotate", subject="destinations", after={"count": len(found)})
-        return len(found)
+            for r in found:
+                await execute(
+                    conn,
+                    f"UPDATE {table} SET {column} = :sealed WHERE id = :id",  # noqa: S608 - our own names
+                    id=r.id,
+                    sealed=keys.rotate(bytes(r.sealed)),
+                )
+            count += len(found)
+        await audit(conn, actor=actor, action="keys.rotate", subject="destinations", after={"count": count})
+        return count
 
     return await db.run(work)
