@@ -197,7 +197,9 @@ CREATE TABLE webhook_delivery (
     UNIQUE (webhook_id, event_id),
     CHECK ((state = 'pending') = (ended_at IS NULL))
 );
-CREATE INDEX webhook_delivery_due ON webhook_delivery (next_attempt_at) WHERE state = 'pending';
+CREATE INDEX webhook_delivery_due ON webhook_delivery (webhook_id, next_attempt_at) WHERE state = 'pending';
+CREATE INDEX webhook_delivery_order ON webhook_delivery (webhook_id, event_id) WHERE state = 'pending';
+CREATE INDEX webhook_delivery_ended ON webhook_delivery (ended_at);
 CREATE INDEX webhook_delivery_of ON webhook_delivery (webhook_id, id DESC);
 """
 

@@ -119,6 +119,24 @@ class Database:
                 raise
             raise _away(error) from error
 
+    @asynccontextmanager
+    async def session_lock(self, key: int) -> AsyncIterator[bool]:
+        """Whether this process has the advisory lock `key` for the length of the block, or another one has it.
+
+        It tells who should work, and proves nothing: its connection may be lost within the block.
+        """
+        try:
+            async with self.engine.connect() as conn:
+                await conn.execution_options(isolation_level="AUTOCOMMIT")
+                held = bool(await scalar(conn, "SELECT pg_try_advisory_lock(:key)", key=key))
+                try:
+                    yield held
+                finally:
+                    if held and not conn.invalidated:
+                        await scalar(conn, "SELECT pg_advisory_unlock(:key)", key=key)
+        except (DBAPIError, PoolTimeoutError) as error:
+            raise _away(error) from error
+
     async def run(
         self, work: Callable[[AsyncConnection], Awaitable[T]], *, step: fault_points.CommitStep | None = None
     ) -> T:
