@@ -146,7 +146,9 @@ CREATE TRIGGER cash_out_log_event AFTER INSERT ON cash_out_log
 CREATE FUNCTION tell_payout() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO event (at, kind, subject, data)
-    SELECT at, 'payout.' || event, 'payout:' || payout_id, detail FROM inserted ORDER BY id;
+    SELECT l.at, 'payout.' || l.event, 'payout:' || l.payout_id,
+           l.detail || jsonb_build_object('client_id', p.client_id, 'amount_sats', p.amount_sats, 'state', p.state)
+      FROM inserted l JOIN payout p ON p.id = l.payout_id ORDER BY l.id;
     PERFORM pg_notify('dca_event', '');
     RETURN NULL;
 END $$;
@@ -165,6 +167,31 @@ BEGIN
 END $$;
 CREATE TRIGGER audit_log_event AFTER INSERT ON audit_log
     REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION tell_audit();
+
+-- What the daemon does by itself at set times is in no log: its own rows tell.
+CREATE FUNCTION tell_fixed_run() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO event (at, kind, subject, data)
+    SELECT at, 'fixed-run.' || state, 'fixed-run:' || id, jsonb_strip_nulls(jsonb_build_object(
+               'pool_id', pool_id, 'date', local_date, 'time', local_time, 'due_at', due_at, 'reason', reason))
+      FROM inserted ORDER BY id;
+    PERFORM pg_notify('dca_event', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER fixed_run_event AFTER INSERT ON fixed_run
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION tell_fixed_run();
+
+CREATE FUNCTION tell_commission_release() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO event (at, kind, subject, data)
+    SELECT at, 'commission.released', 'commission-release:' || id, jsonb_strip_nulls(jsonb_build_object(
+               'due_at', due_at, 'records', records, 'amount_sats', sats))
+      FROM inserted ORDER BY id;
+    PERFORM pg_notify('dca_event', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER commission_release_event AFTER INSERT ON commission_release
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION tell_commission_release();
 
 CREATE TABLE webhook (
     id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

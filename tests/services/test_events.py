@@ -83,11 +83,23 @@ async def test_every_log_tells_and_notifies_at_commit(books: Database, books_db:
         assert [n.payload async for n in listening.notifies(timeout=10, stop_after=1)] == [""]
         await Intake(books, IntakeConfig()).process([success()])
         assert [n.payload async for n in listening.notifies(timeout=10, stop_after=1)] == [""]
-        await listening.execute("ALTER TABLE payout_log DROP CONSTRAINT payout_log_payout_id_fkey")
+        for table, column in (("payout", "client_id"), ("payout", "destination_id")):
+            await listening.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_{column}_fkey".encode())
+        await listening.execute("ALTER TABLE payout DISABLE TRIGGER USER")
         await listening.execute(
-            """INSERT INTO payout_log (payout_id, event, detail)
-               VALUES ('00000000-0000-0000-0000-000000000001', 'settled', '{"paid_sats": 7}')"""
+            b"""INSERT INTO payout (id, client_id, destination_id, amount_sats, memo)
+                VALUES ('00000000-0000-0000-0000-000000000001', 4, 1, 7, '')"""
         )
+        await listening.execute(
+            b"""INSERT INTO payout_log (payout_id, event, detail)
+                VALUES ('00000000-0000-0000-0000-000000000001', 'settled', '{"from": "submitted"}')"""
+        )
+        await listening.execute("ALTER TABLE fixed_run DROP CONSTRAINT fixed_run_schedule_id_fkey")
+        await listening.execute(
+            b"""INSERT INTO fixed_run (pool_id, schedule_id, local_date, local_time, due_at, state, actor)
+                VALUES (1, 1, '2026-11-25', '09:00', '2026-11-25 15:00Z', 'done', 'daemon')"""
+        )
+        await listening.execute(b"INSERT INTO commission_release (records, sats, actor) VALUES (2, 500, 'daemon')")
     happened = (await feed.page(before)).events
     assert [(e.kind, e.subject) for e in happened] == [
         ("client.add", "client:1"),
@@ -95,8 +107,13 @@ async def test_every_log_tells_and_notifies_at_commit(books: Database, books_db:
         ("cash-out.seen", "cash-out:1"),
         ("cash-out.booked", "cash-out:1"),
         ("payout.settled", "payout:00000000-0000-0000-0000-000000000001"),
+        ("fixed-run.done", "fixed-run:1"),
+        ("commission.released", "commission-release:1"),
     ]
-    assert happened[-1].data == {"paid_sats": 7}
+    payout, fixed_run, released = (e.data for e in happened[-3:])
+    assert payout == {"from": "submitted", "client_id": 4, "amount_sats": 7, "state": "reserved"}
+    assert (fixed_run["pool_id"], fixed_run["date"], fixed_run["time"]) == (1, "2026-11-25", "09:00")
+    assert released == {"records": 2, "amount_sats": 500}
 
 
 async def test_pruning_leaves_what_webhooks_have_still_to_get(books: Database) -> None:
