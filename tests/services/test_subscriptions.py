@@ -32,7 +32,7 @@ async def hearing(
 ) -> AsyncIterator[tuple[Signals, Subscriptions]]:
     """Signals and subscriptions at work, as in the console."""
     stop = asyncio.Event()
-    subscriptions = Subscriptions(db, Feed(db))
+    subscriptions = Subscriptions(Feed(db))
     heard = Signals(test_db.dsn, subscriptions.wake, times)
     tasks = [asyncio.ensure_future(heard.run()), asyncio.ensure_future(subscriptions.run(stop))]
     try:
@@ -104,7 +104,7 @@ async def test_where_listen_is_deaf_it_is_looked(
 
 async def test_an_outage_of_the_database_is_survived(books: Database) -> None:
     gone = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
-    subscriptions = Subscriptions(gone, Feed(gone))
+    subscriptions = Subscriptions(Feed(gone))
     stop = asyncio.Event()
     task = asyncio.ensure_future(subscriptions.run(stop))
     with subscriptions.subscribed() as reader:

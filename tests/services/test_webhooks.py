@@ -58,9 +58,7 @@ async def added(
 def sender_of(db: Database, keys: KeyRing, config: WebhookHttpConfig = LOCAL) -> WebhookSender:
     feed = Feed(db)
     # Each look at the clock is an hour later: no receiver is left to rest.
-    return WebhookSender(
-        db, keys, feed, Subscriptions(db, feed), config, clock=iter(range(0, 10**9, 3600)).__next__
-    )
+    return WebhookSender(db, keys, feed, Subscriptions(feed), config, clock=iter(range(0, 10**9, 3600)).__next__)
 
 
 async def test_what_may_be_added(books: Database, keys: KeyRing) -> None:
@@ -151,7 +149,7 @@ async def test_what_is_not_accepted_is_sent_again(books: Database, keys: KeyRing
         books,
         keys,
         (feed := Feed(books)),
-        Subscriptions(books, feed),
+        Subscriptions(feed),
         WebhookHttpConfig(allow_private=True, timeout_seconds=0.3),
         clock=iter(range(0, 10**9, 3600)).__next__,
     )
@@ -299,7 +297,7 @@ async def test_one_process_sends_and_another_takes_over(
 ) -> None:
     view, _ = await added(books, keys, receiver.url, "client")
     feed = Feed(books)
-    news = Subscriptions(books, feed)
+    news = Subscriptions(feed)
     stop = asyncio.Event()
     await happens(books, "client.killed")
     await webhook_deliveries.plan(books, feed)

@@ -89,6 +89,11 @@ class Feed:
                 self._mark, self._candidate = candidate, None
             return self._mark
 
+    async def newest(self) -> int:
+        """The mark as it is now: who goes on from here gets what comes, and nothing of what was."""
+        async with self._db.transaction() as conn:
+            return await self.mark(conn)
+
     async def page(self, after: int, *, limit: int = 100, kinds: Collection[str] = ()) -> EventPage:
         """What came after the event `after`, oldest first, of these kinds or those that begin so (`payout`).
 

@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterator
 import structlog
 
 from dca_daemon.domain.errors import ConflictError, DatabaseError
-from dca_daemon.ledger.db import Database
 from dca_daemon.services.events import PAGE_MAX, Feed, topic
 
 log = structlog.get_logger()
@@ -33,7 +32,19 @@ class Subscription:
         self._topics = frozenset(topics)
         self._pending: set[str] = set()
         self._woken = asyncio.Event()
-        self.closed = False
+        self._end = asyncio.Event()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is over."""
+        return self._end.is_set()
+
+    async def ended(self, seconds: float) -> bool:
+        """Whether it is over within so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._end.wait()
+        return self.closed
 
     async def wait(self, seconds: float) -> bool:
         """Whether there is something to be taken, or the end, within so many seconds."""
@@ -59,15 +70,14 @@ class Subscription:
 
     def close(self) -> None:
         """It is over: who waits is woken."""
-        self.closed = True
+        self._end.set()
         self._woken.set()
 
 
 class Subscriptions:
     """All readers of this process. `wake` is what the signals of the database call."""
 
-    def __init__(self, db: Database, feed: Feed) -> None:
-        self._db = db
+    def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._readers: set[Subscription] = set()
         self._signalled = asyncio.Event()
@@ -133,8 +143,7 @@ class Subscriptions:
     async def _changed(self) -> set[str]:
         """The topics of what is new; `*` when it can't be told: at the start, after an outage, for too many."""
         if self._after is None:
-            async with self._db.transaction() as conn:
-                self._after = await self._feed.mark(conn)
+            self._after = await self._feed.newest()
             return {ANYTHING}
         found: set[str] = set()
         for _ in range(_PAGES_MAX):
