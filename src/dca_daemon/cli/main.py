@@ -37,6 +37,7 @@ from dca_daemon.cli import (
     report,
     run,
     treasury,
+    webhook,
 )
 from dca_daemon.domain.errors import DcaError
 
@@ -77,6 +78,7 @@ for group in (
     report,
     ledger,
     importing,
+    webhook,
 ):
     app.add_typer(group.app)
 recover.register(app)

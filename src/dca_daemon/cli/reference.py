@@ -45,6 +45,16 @@ JSON_KEYS: dict[str, str] = {
     "demo": "its last line on stdout: `agrees`, `cash_outs`, `records`, `payouts`, `paid_sats`, `owed_sats`, "
     "`commission_sats`, `fixed_sats`, `seconds`",
     "version": "`version`, `python`",
+    "webhook add": "`webhook` (as `webhook list`), `secret`: shown this once",
+    "webhook list": "`webhooks` (`id`, `name`, `url` without its query, `kinds`, `created_at`, `created_by`, "
+    "`disabled_at`, `disabled_reason`, `pending`, `delivered`, `given_up`: numbers of deliveries, "
+    "`last_delivered_at`)",
+    "webhook show": "`webhook` (as `webhook list`), `deliveries` (`id`, `webhook_id`, `event_id`, `kind`, "
+    "`state`: pending, delivered or given-up, `attempts`, `next_attempt_at`, `last_status`, `last_error`, "
+    "`created_at`, `ended_at`)",
+    "webhook disable": "`webhook` (as `webhook list`)",
+    "webhook test": "`delivery` (as in `webhook show`)",
+    "webhook retry": "`delivery` (as in `webhook show`)",
     "audit": "`changes` (`id`, `at`, `actor`, `action`, `subject`, `before`, `after`, `reason`)",
     "reconcile": "`agrees`, `complete`, `began_at`, `since`, `compared` (`settled_payouts`, `settled_sats`, "
     "`settled_fees_msat`, `source_paid`, `source_paid_msat`, `source_listed`, `source_listed_msat`, "

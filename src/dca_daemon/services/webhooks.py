@@ -185,7 +185,7 @@ async def disable(db: Database, reference: str, *, reason: str, actor: str) -> W
         return await _view(conn, webhook_id)
 
     view = await db.run(work)
-    log.warning("webhook.disabled", webhook_id=view.webhook_id, name=view.name, reason=reason, actor=actor)
+    log.info("webhook.disabled", webhook_id=view.webhook_id, name=view.name, reason=reason, actor=actor)
     return view
 
 
