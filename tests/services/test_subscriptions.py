@@ -34,13 +34,13 @@ async def hearing(
     stop = asyncio.Event()
     subscriptions = Subscriptions(Feed(db))
     heard = Signals(test_db.dsn, subscriptions.wake, times)
-    tasks = [asyncio.ensure_future(heard.run()), asyncio.ensure_future(subscriptions.run(stop))]
+    tasks = [asyncio.ensure_future(heard.run(stop)), asyncio.ensure_future(subscriptions.run(stop))]
     try:
         yield heard, subscriptions
     finally:
         stop.set()
-        tasks[0].cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        async with asyncio.timeout(10):
+            await asyncio.gather(*tasks)
 
 
 async def taken(reader: Subscription, *wanted: str) -> None:

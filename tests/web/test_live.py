@@ -11,20 +11,22 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 import uvicorn
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse, Response
 
-from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.errors import ConflictError, DcaError, InputError
 from dca_daemon.ledger.db import Database
 from dca_daemon.ledger.signals import Signals
 from dca_daemon.services.audit import audit
 from dca_daemon.services.events import Feed
 from dca_daemon.services.subscriptions import Subscriptions
 from dca_daemon.web import live
+from dca_daemon.web.api import events
 from dca_daemon.web.live import Live, StreamTimes, TooManyStreamsError
 from tests.fixtures.postgres import TestDb
+
+STREAM = "/api/v1/events/stream"
 
 
 async def happens(db: Database, *kinds: str) -> None:
@@ -42,18 +44,22 @@ class Site:
     welcome: bool = True
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def allowed(self) -> bool:
-        return self.welcome
+    async def guard(self, request: Request) -> None:
+        if not self.welcome:
+            raise InputError("who are you?")
 
-    async def page(self, request: Request) -> Response:
-        topics = live.topics_of(request.query_params.get("topics", ""))
-        return self.live.response(live.changes(self.live, topics, self.allowed))
+    def app(self) -> FastAPI:
+        app = FastAPI()
+        app.state.live = self.live
+        app.include_router(live.router(self.guard))
+        app.include_router(events.router(self.guard), prefix="/api/v1")
+        app.add_exception_handler(DcaError, refused)
+        return app
 
-    async def program(self, request: Request) -> Response:
-        after = request.headers.get("last-event-id")
-        kinds = request.query_params.getlist("kinds")
-        stream = live.events(self.live, None if after is None else int(after), kinds, self.allowed)
-        return self.live.response(stream)
+
+async def refused(request: Request, error: Exception) -> Response:
+    status = 503 if isinstance(error, TooManyStreamsError) else 409 if isinstance(error, ConflictError) else 400
+    return JSONResponse({"detail": str(error)}, status_code=status)
 
 
 @asynccontextmanager
@@ -61,10 +67,10 @@ async def serving(db: Database, test_db: TestDb, times: StreamTimes) -> AsyncIte
     feed = Feed(db)
     subscriptions = Subscriptions(feed)
     site = Site(Live(feed, subscriptions, times))
-    app = Starlette(routes=[Route("/live", site.page), Route("/stream", site.program)])
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
-    signals = asyncio.ensure_future(Signals(test_db.dsn, subscriptions.wake).run())
-    tasks = [asyncio.ensure_future(subscriptions.run(site.stop)), asyncio.ensure_future(server._serve())]
+    server = uvicorn.Server(uvicorn.Config(site.app(), port=0, log_config=None, lifespan="off"))
+    signals = Signals(test_db.dsn, subscriptions.wake)
+    running = (signals.run(site.stop), subscriptions.run(site.stop), server._serve())
+    tasks = [asyncio.ensure_future(each) for each in running]
     async with asyncio.timeout(20):
         while not server.started:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -74,7 +80,6 @@ async def serving(db: Database, test_db: TestDb, times: StreamTimes) -> AsyncIte
     finally:
         site.stop.set()
         server.should_exit = True
-        signals.cancel()
         async with asyncio.timeout(20):  # open streams end, so that the server does
             await asyncio.gather(*tasks)
 
@@ -126,7 +131,7 @@ async def test_pages_hear_what_has_changed(books: Database, books_db: TestDb) ->
 async def test_programs_get_every_event_and_resume(books: Database, books_db: TestDb) -> None:
     async with serving(books, books_db, StreamTimes(ping_seconds=0.05, recheck_seconds=0)) as site:
         await happens(books, "client.add", "payout.hold", "client.rename")
-        async with reading(f"{site.url}/stream?kinds=client", last_id=0) as lines:
+        async with reading(f"{site.url}{STREAM}?kinds=client", last_id=0) as lines:
             first = int(await until(lines, "id: "))
             told = json.loads(await until(lines, "data: "))
             assert told["id"] == first and told["kind"] == "client.add" and told["data"] == {"actor": "user:ana"}
@@ -136,10 +141,10 @@ async def test_programs_get_every_event_and_resume(books: Database, books_db: Te
             await happens(books, "deposit.void")
             while int(await until(lines, "id: ")) < first + 4:
                 pass  # the id moves on over what was not asked for
-        async with reading(f"{site.url}/stream", last_id=first) as lines:
+        async with reading(f"{site.url}{STREAM}", last_id=first) as lines:
             kinds = [json.loads(await until(lines, "data: "))["kind"] for _ in range(4)]
             assert kinds == ["payout.hold", "client.rename", "client.set-mode", "deposit.void"]
-        async with reading(f"{site.url}/stream") as lines:  # without an id: from now on
+        async with reading(f"{site.url}{STREAM}") as lines:  # without an id: from now on
             await until(lines, ": still here")
             await happens(books, "pool.add")
             assert json.loads(await until(lines, "data: "))["kind"] == "pool.add"
@@ -147,14 +152,38 @@ async def test_programs_get_every_event_and_resume(books: Database, books_db: Te
             assert "data: " not in "".join([line async for line in lines])
 
 
-def test_topics_and_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert live.topics_of("") == [] and live.topics_of(" payout, client,") == ["payout", "client"]
-    for odd in ("payout.settled", "Payout", "a b"):
-        with pytest.raises(InputError):
-            live.topics_of(odd)
-    subscriptions = Subscriptions(Feed(Database("postgresql+psycopg://nobody@127.0.0.1:1/none")))
-    full = Live(subscriptions._feed, subscriptions)
-    full.check_room()
-    monkeypatch.setattr(live, "STREAMS_MAX", 1)
-    with subscriptions.subscribed(), pytest.raises(TooManyStreamsError):
-        full.check_room()
+async def test_pages_of_events_and_what_is_refused(
+    books: Database, books_db: TestDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await happens(books, "client.add", "payout.hold", "client.rename")
+    async with (
+        serving(books, books_db, StreamTimes(ping_seconds=0.05)) as site,
+        httpx.AsyncClient(base_url=site.url, timeout=20) as client,
+    ):
+
+        async def status(path: str, **headers: str) -> int:
+            return (await client.get(path, headers=headers)).status_code
+
+        page = (await client.get("/api/v1/events?limit=1&kinds=client")).json()
+        assert [e["kind"] for e in page["events"]] == ["client.add"]
+        assert set(page) == {"events", "next_after", "newest_id", "oldest_id"}
+        rest = (await client.get(f"/api/v1/events?kinds=client&after={page['next_after']}")).json()
+        assert [e["kind"] for e in rest["events"]] == ["client.rename"]
+        assert rest["next_after"] == rest["newest_id"] and rest["oldest_id"] == page["oldest_id"]
+        assert rest["events"][0]["data"] == {"actor": "user:ana"} and rest["events"][0]["subject"] == "client:1"
+        assert set((await client.get("/openapi.json")).json()["paths"]) == {"/api/v1/events", STREAM}
+
+        for wrong in ("after=-1", "limit=0", "limit=1001", "after=x", f"after={2**63}"):
+            assert await status(f"/api/v1/events?{wrong}") == 422, wrong
+        assert await status("/api/v1/events?kinds=Pay%20out") == 400
+        assert await status("/api/v1/events?after=99999") == 409
+        assert await status(STREAM, **{"Last-Event-ID": "99999"}) == 409
+        assert await status(STREAM, **{"Last-Event-ID": "x"}) == 422
+        assert await status(f"{STREAM}?kinds=payout.") == 400
+        for odd in ("payout.settled", "Payout", "a%20b"):
+            assert await status(f"/live?topics={odd}") == 400
+        with site.live.subscriptions.subscribed():
+            monkeypatch.setattr(live, "STREAMS_MAX", 1)
+            assert await status("/live") == await status(STREAM) == 503
+        site.welcome = False
+        assert await status("/live") == await status(STREAM) == await status("/api/v1/events") == 400

@@ -7,7 +7,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import psycopg
 import structlog
@@ -48,8 +48,20 @@ class Signals:
         self._failures = 0
         self._newest: int | None = None
 
-    async def run(self) -> None:
-        """Runs until it is cancelled; no fault of the database ends it."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set; no fault of the database ends it."""
+        stopping = asyncio.ensure_future(stop.wait())
+        hearing = asyncio.ensure_future(self._hear())
+        try:
+            await asyncio.wait({stopping, hearing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            hearing.cancel()
+            (ended,) = await asyncio.gather(hearing, return_exceptions=True)
+        if not isinstance(ended, asyncio.CancelledError):
+            raise ended  # a fault of the program: it never returns by itself
+
+    async def _hear(self) -> NoReturn:
         while True:
             try:
                 async with self._connected() as conn:

@@ -11,9 +11,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from dca_daemon.domain.errors import DcaError, InputError
+from dca_daemon.domain.errors import DatabaseError, DcaError, InputError
 from dca_daemon.services.events import Feed, check_kinds
 from dca_daemon.services.subscriptions import Subscriptions
 from dca_daemon.services.webhook_deliveries import body_of
@@ -41,6 +43,7 @@ class StreamTimes:
 
 
 Allowed = Callable[[], Awaitable[bool]]
+Guard = Callable[[Request], Awaitable[object]]  # raises an error of ours for who may not
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,46 @@ class Live:
             raise TooManyStreamsError(
                 f"{STREAMS_MAX} pages and programs read along already", remedy="close some, or try again later"
             )
+
+
+def live_of(request: Request) -> Live:
+    """The streams of the application that was asked."""
+    live = request.app.state.live
+    assert isinstance(live, Live)
+    return live
+
+
+def still(request: Request, guard: Guard) -> Allowed:
+    """Whether who asked would still be let in: a session may end, a token be revoked."""
+
+    async def allowed() -> bool:
+        try:
+            await guard(request)
+        except DatabaseError:
+            return True  # it can't be told: the next look tells
+        except DcaError:
+            return False
+        return True
+
+    return allowed
+
+
+def router(sees: Guard, sees_still: Guard | None = None) -> APIRouter:
+    """`/live`, which pages listen to.
+
+    `sees` lets a viewer in; `sees_still` looks again each minute. It must not count as a use of the session, which
+    a page that is left open would keep alive.
+    """
+    pages = APIRouter()
+
+    @pages.get("/live", dependencies=[Depends(sees)], include_in_schema=False)
+    async def listen(request: Request, topics: str = "") -> StreamingResponse:
+        """Tells a page that something of these topics has changed."""
+        live = live_of(request)
+        live.check_room()
+        return live.response(changes(live, topics_of(topics), still(request, sees_still or sees)))
+
+    return pages
 
 
 def topics_of(text: str) -> list[str]:
