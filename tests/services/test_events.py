@@ -61,6 +61,8 @@ async def test_nothing_is_skipped_that_becomes_visible_late(books: Database, boo
         await late.commit()
         waiting = await feed.page(start)  # the second is there to be seen, and must not be yet
         assert waiting.events == () and waiting.next_after == start and not feed.settled
+        new = Feed(books)  # one that begins now has no mark yet, and does not begin with all that ever was
+        assert await new.newest() > start and not new.settled
         # One that begins meanwhile is not waited for.
         await late.execute(insert, ("third.taken",))
         await early.commit()

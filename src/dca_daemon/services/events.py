@@ -90,9 +90,10 @@ class Feed:
             return self._mark
 
     async def newest(self) -> int:
-        """The mark as it is now: who goes on from here gets what comes, and nothing of what was."""
+        """Where to go on from to get what comes, and nothing of what was."""
         async with self._db.transaction() as conn:
-            return await self.mark(conn)
+            mark = await self.mark(conn)
+            return mark or self._candidate or 0  # at the start there may be no mark for a while
 
     async def page(self, after: int, *, limit: int = 100, kinds: Collection[str] = ()) -> EventPage:
         """What came after the event `after`, oldest first, of these kinds or those that begin so (`payout`).

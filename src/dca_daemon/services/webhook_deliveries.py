@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dca_daemon.domain.errors import ConflictError
 from dca_daemon.ledger.db import Database, execute, one, rows, scalar
 from dca_daemon.services.audit import audit
 from dca_daemon.services.events import EVERYTHING, Event, Feed
@@ -86,7 +87,11 @@ async def plan(db: Database, feed: Feed) -> int:
         after, more = webhook.after_event_id, True
         kinds = [] if EVERYTHING in webhook.kinds else webhook.kinds
         while more:
-            page = await feed.page(after, limit=PLANNED_AT_ONCE, kinds=kinds)
+            try:
+                page = await feed.page(after, limit=PLANNED_AT_ONCE, kinds=kinds)
+            except ConflictError:  # numbers are given out again: the database was set back
+                await _plan(db, webhook.id, after, await feed.newest(), ())
+                break
             planned += await _plan(db, webhook.id, after, page.next_after, page.events)
             after, more = page.next_after, not page.is_last
     return planned
