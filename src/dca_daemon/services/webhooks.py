@@ -123,6 +123,24 @@ async def add(
     return view, secret
 
 
+async def problems(*, name: str, url: str, kinds: Sequence[str], config: WebhookHttpConfig) -> dict[str, str]:
+    """What is wrong with what was entered, by field; nothing: it may be added, if the name is free."""
+    found: dict[str, str] = {}
+    try:
+        clean_name(name, "a webhook")
+    except InputError as error:
+        found["name"] = str(error)
+    try:
+        await check_url(url, config)
+    except InputError as error:
+        found["url"] = str(error)
+    try:
+        _kinds(kinds)
+    except InputError as error:
+        found["kinds"] = str(error)
+    return found
+
+
 def _kinds(kinds: Sequence[str]) -> list[str]:
     """As they are kept: `*` for all. Raises `InputError`."""
     given = [kind.strip() for kind in kinds if kind.strip()]

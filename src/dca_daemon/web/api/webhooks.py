@@ -144,12 +144,12 @@ def router(admin: Guard) -> APIRouter:
 
     @api.get("", summary="All webhooks")
     async def list_webhooks(request: Request) -> WebhooksOut:
-        return WebhooksOut(webhooks=[WebhookOut.of(view) for view in await webhooks.list_all(_desk(request).db)])
+        return WebhooksOut(webhooks=[WebhookOut.of(view) for view in await webhooks.list_all(desk_of(request).db)])
 
     @api.post("", status_code=201, summary="Add a webhook")
     async def add_webhook(request: Request, new: NewWebhook, caller: Any = whoever) -> AddedWebhook:
         """It is sent what happens from now on. The secret is shown this once."""
-        desk = _desk(request)
+        desk = desk_of(request)
         view, secret = await webhooks.add(
             desk.db,
             desk.keys,
@@ -163,7 +163,7 @@ def router(admin: Guard) -> APIRouter:
 
     @api.get("/{webhook_id}", summary="One webhook")
     async def show_webhook(request: Request, webhook_id: WebhookId) -> WebhookOut:
-        return WebhookOut.of(await webhooks.show(_desk(request).db, str(webhook_id)))
+        return WebhookOut.of(await webhooks.show(desk_of(request).db, str(webhook_id)))
 
     @api.get("/{webhook_id}/deliveries", summary="Its delivery log")
     async def list_deliveries(
@@ -173,7 +173,7 @@ def router(admin: Guard) -> APIRouter:
         state: Literal["pending", "delivered", "given-up"] | None = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> DeliveriesOut:
-        db = _desk(request).db
+        db = desk_of(request).db
         await webhooks.show(db, str(webhook_id))
         found = await webhooks.deliveries(db, webhook_id, before=before, state=state, limit=limit)
         return DeliveriesOut(
@@ -185,23 +185,24 @@ def router(admin: Guard) -> APIRouter:
     async def disable_webhook(
         request: Request, webhook_id: WebhookId, why: Reason, caller: Any = whoever
     ) -> WebhookOut:
-        db = _desk(request).db
+        db = desk_of(request).db
         return WebhookOut.of(await webhooks.disable(db, str(webhook_id), reason=why.reason, actor=caller.actor))
 
     @api.post("/{webhook_id}/test", status_code=202, summary="Have a test sent")
     async def test_webhook(request: Request, webhook_id: WebhookId, caller: Any = whoever) -> DeliveryOut:
         """An event of the kind `webhook.test`, whatever its kinds are."""
-        return DeliveryOut.of(await webhooks.send_test(_desk(request).db, str(webhook_id), actor=caller.actor))
+        return DeliveryOut.of(await webhooks.send_test(desk_of(request).db, str(webhook_id), actor=caller.actor))
 
     @api.post("/deliveries/{delivery_id}/retry", status_code=202, summary="Have a delivery sent again")
     async def retry_delivery(
         request: Request, delivery_id: Annotated[int, Path(ge=1, le=_ID_MAX)], caller: Any = whoever
     ) -> DeliveryOut:
-        return DeliveryOut.of(await webhooks.retry(_desk(request).db, delivery_id, actor=caller.actor))
+        return DeliveryOut.of(await webhooks.retry(desk_of(request).db, delivery_id, actor=caller.actor))
 
     return api
 
 
-def _desk(request: Request) -> Desk:
+def desk_of(request: Request) -> Desk:
+    """What the application that was asked works with."""
     desk: Desk = request.app.state.desk
     return desk
