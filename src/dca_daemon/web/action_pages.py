@@ -1,0 +1,215 @@
+"""The pages of an action: form, preview, confirmation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dca_daemon.domain.errors import DcaError
+from dca_daemon.ledger.db import Database
+from dca_daemon.runtime.logging import held_back
+from dca_daemon.services import intents
+from dca_daemon.services.intents import NotAsShownError
+from dca_daemon.web.actions import Action, Call, at
+from dca_daemon.web.desk import desk_of
+from dca_daemon.web.rendering import page, see_other
+from dca_daemon.web.rights import Person, at_least
+from dca_daemon.web.suggestions import suggestions
+from dca_daemon.web.wishes import Wish, form_fields, from_form, problems
+
+INTENT = "intent"
+AGAIN = "again"  # back from the preview to the form
+
+
+def action_pages(actions: Iterable[Action[Any, Any]]) -> APIRouter:
+    """A form at each action's path, and what it posts to."""
+    router = APIRouter(include_in_schema=False)
+    for action in actions:
+        router.add_api_route(action.path, _form_of(action), methods=["GET"], name=f"form {action.name}")
+        router.add_api_route(action.path, _post_to(action), methods=["POST"], name=f"do {action.name}")
+    return router
+
+
+def _form_of(action: Action[Any, Any]) -> Any:
+    async def form(request: Request, person: Person = Depends(at_least(action.role))) -> Response:
+        """Empty, or begun with what the address says."""
+        del person
+        given = {name: request.query_params[name] for name in action.wish.model_fields if name in request.query_params}
+        return await _form(request, action, given)
+
+    return form
+
+
+def _post_to(action: Action[Any, Any]) -> Any:
+    async def post(request: Request, person: Person = Depends(at_least(action.role))) -> Response:
+        """Previews what was entered; with an intent, carries it out."""
+        posted = {name: text for name, text in (await request.form()).items() if not isinstance(text, UploadFile)}
+        token = posted.pop(INTENT, None)
+        posted |= {name: str(value) for name, value in request.path_params.items()}
+        try:
+            if token is None:
+                return await _entered(request, action, person, posted)
+            if AGAIN in posted:
+                return await _again(request, action, person, token)
+            return await _confirmed(request, action, person, token)
+        except NotAsShownError as error:
+            return await _again(request, action, person, token or "", say=str(error))
+
+    return post
+
+
+async def _form(
+    request: Request,
+    action: Action[Any, Any],
+    given: Mapping[str, Any],
+    *,
+    wrong: Mapping[str, str] | None = None,
+    error: str | None = None,
+    status: int = 200,
+) -> Response:
+    fields = form_fields(action.wish, action.path_fields)
+    names = {field.name for field in fields}
+    wrong = dict(wrong or {})
+    elsewhere = [f"{name}: {text}" if name else text for name, text in wrong.items() if name not in names]
+    return page(
+        request,
+        "action_form.html",
+        status,
+        action=action,
+        fields=fields,
+        given={name: text for name, text in given.items() if name in names},
+        wrong=wrong,
+        error="; ".join(filter(None, [error, *elsewhere])) or None,
+        offered=await suggestions(desk_of(request).db, [field.suggestions for field in fields]),
+    )
+
+
+async def _entered(request: Request, action: Action[Any, Any], person: Person, posted: Mapping[str, str]) -> Response:
+    shown = _without_secrets(action, posted)
+    try:
+        wish = action.wish.model_validate(from_form(action.wish, posted))
+    except ValidationError as error:
+        return await _form(request, action, shown, wrong=problems(error), status=422)
+    try:
+        if action.one_step:
+            return await _do_at_once(request, action, person, wish)
+        return await _preview(request, action, person, wish)
+    except DcaError as error:
+        return await _refused(request, action, shown, error)
+
+
+async def _refused(request: Request, action: Action[Any, Any], shown: Mapping[str, Any], error: DcaError) -> Response:
+    """The form again, with the error beside its field."""
+    if error.field in action.wish.model_fields and error.field not in action.path_fields:
+        return await _form(request, action, shown, wrong={str(error.field): str(error)}, status=422)
+    return await _form(request, action, shown, error=str(error), status=422)
+
+
+async def prepared_call(action: Action[Any, Any], desk_db: Database, request: Request, actor: str, wish: Wish) -> Any:
+    """What the outside says, before any transaction is open."""
+    if action.prepare is None:
+        return None
+    return await action.prepare(Call(desk_of(request), desk_db, actor), wish)
+
+
+async def _preview(request: Request, action: Action[Any, Any], person: Person, wish: Wish) -> Response:
+    desk = desk_of(request)
+    prepared = await prepared_call(action, desk.db, request, person.actor, wish)
+    with held_back():
+        rehearsal = await intents.rehearse(
+            desk.db, lambda db: action.work(Call(desk, db, person.actor, prepared), wish)
+        )
+    token = await intents.offer(
+        desk.db,
+        desk.keys,
+        actor=person.actor,
+        action=_named(action, wish),
+        fields=wish.model_dump(mode="json"),
+        effect_hash=rehearsal.effect.fingerprint,
+    )
+    return page(
+        request,
+        "action_preview.html",
+        action=action,
+        facts=action.facts(rehearsal.result),
+        reason=getattr(wish, "reason", None),
+        effect=rehearsal.effect,
+        token=token,
+    )
+
+
+async def _do_at_once(request: Request, action: Action[Any, Any], person: Person, wish: Wish) -> Response:
+    desk = desk_of(request)
+    prepared = await prepared_call(action, desk.db, request, person.actor, wish)
+    result = await action.work(Call(desk, desk.db, person.actor, prepared), wish)
+    return see_other(request, action.leads_to(result), action.says(result))
+
+
+async def _confirmed(request: Request, action: Action[Any, Any], person: Person, token: str) -> Response:
+    desk = desk_of(request)
+    wish, intent = await _offered(request, action, person, token)
+    if intent.result_path is not None:
+        return see_other(request, intent.result_path, "That is done already: nothing was done a second time.")
+    try:
+        prepared = await prepared_call(action, desk.db, request, person.actor, wish)
+        with held_back() as let_go:
+            result = await intents.carry_out(
+                desk.db,
+                desk.keys,
+                token,
+                actor=person.actor,
+                action=_named(action, wish),
+                work=lambda db: action.work(Call(desk, db, person.actor, prepared), wish),
+                leads_to=action.leads_to,
+            )
+            let_go()
+    except NotAsShownError:
+        raise
+    except DcaError as error:
+        return await _refused(request, action, _without_secrets(action, _texts(intent.fields)), error)
+    if isinstance(result, str):
+        return see_other(request, result, "That is done already: nothing was done a second time.")
+    return see_other(request, action.leads_to(result), action.says(result))
+
+
+async def _offered(
+    request: Request, action: Action[Any, Any], person: Person, token: str
+) -> tuple[Wish, intents.Intent]:
+    desk = desk_of(request)
+    named = _path_named(action, request.path_params)
+    intent = await intents.find(desk.db, desk.keys, token, actor=person.actor, action=named)
+    return action.wish.model_validate(intent.fields), intent
+
+
+async def _again(
+    request: Request, action: Action[Any, Any], person: Person, token: str, say: str | None = None
+) -> Response:
+    """Back to the form with what was entered; or, when it would come to something else, a new look."""
+    _, intent = await _offered(request, action, person, token)
+    shown = _without_secrets(action, _texts(intent.fields))
+    return await _form(request, action, shown, error=say, status=200 if say is None else 409)
+
+
+def _named(action: Action[Any, Any], wish: Wish) -> str:
+    return _path_named(action, wish.model_dump(mode="json"))
+
+
+def _path_named(action: Action[Any, Any], values: Mapping[str, Any]) -> str:
+    """The action on this subject: an intent for one deposit confirms no other."""
+    return f"{action.name} {at(action.path, values)}"
+
+
+def _texts(fields: Mapping[str, Any]) -> dict[str, str]:
+    """As a form has them: a box that is not ticked is not there."""
+    return {name: str(value) for name, value in fields.items() if value is not None and value is not False}
+
+
+def _without_secrets(action: Action[Any, Any], posted: Mapping[str, str]) -> dict[str, str]:
+    secret = {field.name for field in form_fields(action.wish) if field.secret}
+    return {name: text for name, text in posted.items() if name not in secret}
