@@ -93,7 +93,7 @@ CREATE TABLE idempotency_key (
     key          text NOT NULL,
     request_hash text NOT NULL,
     status       integer NOT NULL,
-    body         text NOT NULL,
+    body_sealed  bytea NOT NULL,  -- a new token's answer holds the token
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (actor, key)
 );

@@ -1,4 +1,4 @@
-"""The commands without a group: `run`, `doctor`, `demo`, `version`."""
+"""The commands without a group: `run`, `console`, `doctor`, `demo`, `version`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ _DEMO = "dca_daemon.demo.story"
 def register(app: typer.Typer) -> None:
     """Adds these commands to the program."""
     app.command()(run)
+    app.command()(console)
     app.command()(doctor)
     app.command()(demo)
     app.command()(version)
@@ -46,6 +47,21 @@ def run() -> None:
     level = "debug" if debugging() else settings.log.level
     configure_logging(level=level, format=settings.log.format, secrets=settings.secrets())
     asyncio.run(run_daemon(settings))
+
+
+def console() -> None:
+    """Serve the console: pages for people, an API for programs. A process of its own; SIGTERM ends it cleanly.
+
+    It needs no LNbits admin key. Somebody must be able to log in first: dca-daemon user add NAME --role admin
+    """
+    from dca_daemon.runtime.logging import configure_logging
+    from dca_daemon.runtime.settings import load_settings
+    from dca_daemon.web.serve import run_console
+
+    settings = load_settings(given.config)
+    level = "debug" if debugging() else settings.log.level
+    configure_logging(level=level, format=settings.log.format, secrets=settings.secrets())
+    asyncio.run(run_console(settings))
 
 
 def doctor(as_json: AsJson = False) -> None:

@@ -163,8 +163,9 @@ class _Uvicorn(uvicorn.Server):
 class HealthServer:
     """Serves `app`. `bind` first: it tells at once when the address can't be had."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, *, setting: str = "http") -> None:
         self._app = app
+        self._setting = setting
         self._host = host
         self._port = port
         self._socket: socket.socket | None = None
@@ -186,8 +187,8 @@ class HealthServer:
                 raise
         except OSError as error:
             raise ConfigError(
-                f"http: can't listen on {self._host} port {self._port}: {error.strerror}",
-                remedy="set http.host and http.port to a free address, or http.port = 0 for no server",
+                f"{self._setting}: can't listen on {self._host} port {self._port}: {error.strerror}",
+                remedy=f"set {self._setting}.host and {self._setting}.port to a free address",
             ) from None
         self._socket = sock
         return int(sock.getsockname()[1])

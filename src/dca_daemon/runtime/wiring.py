@@ -17,6 +17,8 @@ from dca_daemon.runtime.settings import Settings
 from dca_daemon.services.intake import IntakeConfig
 from dca_daemon.services.rates import RatesConfig
 
+_RECEIVER_PATIENCE_SECONDS = 15.0  # a person waits for it
+
 
 def open_database(settings: Settings, *, pool_size: int | None = None) -> Database:
     """Our own database, for the daemon; it connects when it is first used."""
@@ -34,12 +36,25 @@ def key_ring(settings: Settings) -> KeyRing:
 
 def pacer(settings: Settings) -> Pacer:
     """How many requests LNbits is sent."""
-    return Pacer(settings.lnbits.requests_per_minute)
+    return Pacer(settings.lnbits_without_key.requests_per_minute)
 
 
 def wallet(settings: Settings, pace: Pacer | None = None) -> LnbitsWallet:
     """The source wallet on LNbits."""
     return LnbitsWallet(_lnbits_config(settings), pacer=pace or pacer(settings))
+
+
+def receivers(settings: Settings) -> LnbitsWallet:
+    """Only to ask whether a destination can be paid: it holds no key that could pay."""
+    lnbits = settings.lnbits_without_key
+    config = LnbitsConfig(
+        url=lnbits.url,
+        admin_key="",
+        read_timeout_seconds=_RECEIVER_PATIENCE_SECONDS,
+        max_connections=2,
+        lnurl=LnurlConfig(allow_private=settings.payouts.allow_private_lnurl),
+    )
+    return LnbitsWallet(config, pacer=Pacer(lnbits.requests_per_minute))
 
 
 def payment_book(settings: Settings, within: Pacer | None = None) -> LnbitsWallet:
@@ -50,7 +65,7 @@ def payment_book(settings: Settings, within: Pacer | None = None) -> LnbitsWalle
 
 def price_feed(settings: Settings, pace: Pacer | None = None) -> LnbitsRates:
     """What LNbits says that a bitcoin costs."""
-    lnbits = settings.lnbits
+    lnbits = settings.lnbits_without_key
     return LnbitsRates(lnbits.url, pacer=pace or pacer(settings), read_timeout_seconds=lnbits.timeout_seconds)
 
 

@@ -1,8 +1,8 @@
 """Doing a thing once: what a person was shown and confirms, and what a program asks for with a key.
 
-A preview is the deed itself, rolled back. Its intent is used up by the commit that carries it out, so that a double
-click or a reload does it once; and only what was shown is done: when it would come to something else meanwhile,
-nothing is, and the person looks again.
+A preview is the deed itself, rolled back. Its intent is used up by the commit that carries it out, so that a
+double click or a reload does it once; and only what was shown is done: when it would come to something else
+meanwhile, nothing is, and the person looks again.
 """
 
 from __future__ import annotations
@@ -154,6 +154,7 @@ async def carry_out(
 
 async def once(
     db: Database,
+    keys: KeyRing,
     *,
     actor: str,
     key: str | None,
@@ -174,7 +175,7 @@ async def once(
         await scalar(conn, "SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", name=f"once {actor} {key}")
         stored = await one(
             conn,
-            "SELECT request_hash, status, body FROM idempotency_key WHERE actor = :actor AND key = :key",
+            "SELECT request_hash, status, body_sealed FROM idempotency_key WHERE actor = :actor AND key = :key",
             actor=actor,
             key=key,
         )
@@ -183,17 +184,17 @@ async def once(
                 raise ConflictError(
                     "this Idempotency-Key came with another request before", remedy="take a new key for it"
                 )
-            return Answer(stored.status, stored.body, again=True)
+            return Answer(stored.status, keys.decrypt(bytes(stored.body_sealed)), again=True)
         answer = await work(OneTransaction(db, conn))
         await execute(
             conn,
-            """INSERT INTO idempotency_key (actor, key, request_hash, status, body)
+            """INSERT INTO idempotency_key (actor, key, request_hash, status, body_sealed)
                VALUES (:actor, :key, :request, :status, :body)""",
             actor=actor,
             key=key,
             request=request_hash,
             status=answer.status,
-            body=answer.body,
+            body=keys.encrypt(answer.body),  # it may hold a secret that is told once
         )
         return answer
 

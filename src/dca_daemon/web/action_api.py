@@ -12,11 +12,10 @@ from pydantic import BaseModel, create_model
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dca_daemon.domain.rights import Scope
 from dca_daemon.ledger.db import Database
 from dca_daemon.runtime.logging import held_back
 from dca_daemon.services import intents
-from dca_daemon.web.action_pages import prepared_call
+from dca_daemon.web.action_pages import prepared
 from dca_daemon.web.actions import Action, Call
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.problems import PROBLEMS
@@ -87,8 +86,9 @@ def _signature(action: Action[Any, Any]) -> inspect.Signature:
     ]
     for name in action.path_fields:
         info = fields[name]
-        kind = Annotated[(info.annotation, *info.metadata)]  # type: ignore[valid-type]
-        parameters.append(keyword(name, Annotated[kind, Path(title=info.title, description=info.description)]))
+        place = Path(title=info.title, description=info.description)
+        kind: Any = Annotated.__class_getitem__((info.annotation, *info.metadata, place))  # type: ignore[attr-defined]
+        parameters.append(keyword(name, kind))
     if rest := {name: info for name, info in fields.items() if name not in action.path_fields}:
         model = create_model(
             f"{action.wish.__name__}Body",
@@ -104,10 +104,10 @@ async def _carry_out(
     request: Request, action: Action[Any, Any], caller: Caller, wish: Wish, key: str | None, dry_run: bool
 ) -> Response:
     desk = desk_of(request)
-    prepared = await prepared_call(action, desk.db, request, caller.actor, wish)
+    found = await prepared(action, desk, caller.actor, wish)
 
     async def work(db: Database) -> intents.Answer:
-        result = await action.work(Call(desk, db, caller.actor, prepared), wish)
+        result = await action.work(Call(desk, db, caller.actor, found), wish)
         return intents.Answer(action.api_status, action.answer(result).model_dump_json())
 
     if dry_run:
@@ -116,13 +116,10 @@ async def _carry_out(
         return _json(rehearsal.result, {"Dry-Run": "true"})
     with held_back() as let_go:
         asked = json.dumps([request.method, request.url.path, wish.model_dump(mode="json")], sort_keys=True)
-        answer = await intents.once(desk.db, actor=caller.actor, key=key, request=asked, work=work)
+        answer = await intents.once(desk.db, desk.keys, actor=caller.actor, key=key, request=asked, work=work)
         let_go()
     return _json(answer, {"Idempotency-Replayed": "true"} if answer.again else {})
 
 
 def _json(answer: intents.Answer, headers: dict[str, str]) -> Response:
     return JSONResponse(json.loads(answer.body), answer.status, headers)
-
-
-__all__ = ["Scope", "action_api"]

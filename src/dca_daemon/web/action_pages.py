@@ -12,12 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dca_daemon.domain.errors import DcaError
-from dca_daemon.ledger.db import Database
 from dca_daemon.runtime.logging import held_back
 from dca_daemon.services import intents
 from dca_daemon.services.intents import NotAsShownError
 from dca_daemon.web.actions import Action, Call, at
-from dca_daemon.web.desk import desk_of
+from dca_daemon.web.desk import Desk, desk_of
 from dca_daemon.web.rendering import page, see_other
 from dca_daemon.web.rights import Person, at_least
 from dca_daemon.web.suggestions import suggestions
@@ -40,7 +39,9 @@ def _form_of(action: Action[Any, Any]) -> Any:
     async def form(request: Request, person: Person = Depends(at_least(action.role))) -> Response:
         """Empty, or begun with what the address says."""
         del person
-        given = {name: request.query_params[name] for name in action.wish.model_fields if name in request.query_params}
+        given = {
+            name: request.query_params[name] for name in action.wish.model_fields if name in request.query_params
+        }
         return await _form(request, action, given)
 
     return form
@@ -90,7 +91,9 @@ async def _form(
     )
 
 
-async def _entered(request: Request, action: Action[Any, Any], person: Person, posted: Mapping[str, str]) -> Response:
+async def _entered(
+    request: Request, action: Action[Any, Any], person: Person, posted: Mapping[str, str]
+) -> Response:
     shown = _without_secrets(action, posted)
     try:
         wish = action.wish.model_validate(from_form(action.wish, posted))
@@ -104,26 +107,28 @@ async def _entered(request: Request, action: Action[Any, Any], person: Person, p
         return await _refused(request, action, shown, error)
 
 
-async def _refused(request: Request, action: Action[Any, Any], shown: Mapping[str, Any], error: DcaError) -> Response:
+async def _refused(
+    request: Request, action: Action[Any, Any], shown: Mapping[str, Any], error: DcaError
+) -> Response:
     """The form again, with the error beside its field."""
     if error.field in action.wish.model_fields and error.field not in action.path_fields:
         return await _form(request, action, shown, wrong={str(error.field): str(error)}, status=422)
     return await _form(request, action, shown, error=str(error), status=422)
 
 
-async def prepared_call(action: Action[Any, Any], desk_db: Database, request: Request, actor: str, wish: Wish) -> Any:
+async def prepared(action: Action[Any, Any], desk: Desk, actor: str, wish: Wish) -> Any:
     """What the outside says, before any transaction is open."""
     if action.prepare is None:
         return None
-    return await action.prepare(Call(desk_of(request), desk_db, actor), wish)
+    return await action.prepare(Call(desk, desk.db, actor), wish)
 
 
 async def _preview(request: Request, action: Action[Any, Any], person: Person, wish: Wish) -> Response:
     desk = desk_of(request)
-    prepared = await prepared_call(action, desk.db, request, person.actor, wish)
+    found = await prepared(action, desk, person.actor, wish)
     with held_back():
         rehearsal = await intents.rehearse(
-            desk.db, lambda db: action.work(Call(desk, db, person.actor, prepared), wish)
+            desk.db, lambda db: action.work(Call(desk, db, person.actor, found), wish)
         )
     token = await intents.offer(
         desk.db,
@@ -146,8 +151,8 @@ async def _preview(request: Request, action: Action[Any, Any], person: Person, w
 
 async def _do_at_once(request: Request, action: Action[Any, Any], person: Person, wish: Wish) -> Response:
     desk = desk_of(request)
-    prepared = await prepared_call(action, desk.db, request, person.actor, wish)
-    result = await action.work(Call(desk, desk.db, person.actor, prepared), wish)
+    found = await prepared(action, desk, person.actor, wish)
+    result = await action.work(Call(desk, desk.db, person.actor, found), wish)
     return see_other(request, action.leads_to(result), action.says(result))
 
 
@@ -157,7 +162,7 @@ async def _confirmed(request: Request, action: Action[Any, Any], person: Person,
     if intent.result_path is not None:
         return see_other(request, intent.result_path, "That is done already: nothing was done a second time.")
     try:
-        prepared = await prepared_call(action, desk.db, request, person.actor, wish)
+        found = await prepared(action, desk, person.actor, wish)
         with held_back() as let_go:
             result = await intents.carry_out(
                 desk.db,
@@ -165,7 +170,7 @@ async def _confirmed(request: Request, action: Action[Any, Any], person: Person,
                 token,
                 actor=person.actor,
                 action=_named(action, wish),
-                work=lambda db: action.work(Call(desk, db, person.actor, prepared), wish),
+                work=lambda db: action.work(Call(desk, db, person.actor, found), wish),
                 leads_to=action.leads_to,
             )
             let_go()

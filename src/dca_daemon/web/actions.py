@@ -1,8 +1,8 @@
 """What can be done through the console: each action once, for its page and for the API.
 
-An action says what it is given, who may do it, and which service does it. From that come its form, its preview by the
-same code rolled back, its confirmation with a one-use intent (`action_pages.py`), and its endpoint with an idempotency
-key (`action_api.py`).
+An action says what it is given, who may do it, and which service does it. From that come its form, its preview by
+the same code rolled back, its confirmation with a one-use intent (`action_pages.py`), and its endpoint with an
+idempotency key (`action_api.py`).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ Facts = Sequence[tuple[str, str]]  # what a person reads: name and value
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One carrying out. `db`: everything done in it is rolled back, or committed, as one. `prepared`: what was asked
-    of the outside before it began."""
+    """One carrying out. `db`: everything done in it is rolled back, or committed, as one. `prepared`: what was
+    asked of the outside before it began."""
 
     desk: Desk
     db: Database
@@ -38,7 +38,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Action(Generic[W, R]):
-    """`name` as in the audit log. `path`: of its page; the API has it under /api/v1, at `api_path` if that is given.
+    """`name` as in the audit log. `path`: of its page; the API has it under /api/v1, at `api_path` if given.
 
     `work` calls one service. `facts`: what came of it, or would. `leads_to`: the page to look at afterwards.
     `answer`: the same for programs. `prepare` asks the outside (a destination, a rate) before any transaction.

@@ -8,15 +8,15 @@ from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 
+from dca_daemon.lamassu.source import LamassuSource
 from dca_daemon.ledger.db import Database
 from dca_daemon.ledger.one_transaction import OneTransaction
 from dca_daemon.payouts.cipher import KeyRing
+from dca_daemon.payouts.lnbits_rates import LnbitsRates
 from dca_daemon.payouts.wallet import Wallet
 from dca_daemon.runtime.settings import Settings
 from dca_daemon.runtime.wiring import intake_config
 from dca_daemon.services.intake import Intake
-from dca_daemon.services.manual_cash_outs import Source
-from dca_daemon.services.rates import PriceFeed
 
 if TYPE_CHECKING:
     from dca_daemon.web.daemon_status import DaemonStatus
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One for the process. `receivers` checks destinations; it has no admin key. `base_url`: how browsers reach us."""
+    """One for the process. `receivers` checks destinations; it has no admin key. `base_url`: how we are reached."""
 
     db: Database
     keys: KeyRing
     receivers: Wallet
-    prices: PriceFeed
-    lamassu: Source
+    prices: LnbitsRates
+    lamassu: LamassuSource
     daemon: DaemonStatus
     settings: Settings
     zone: ZoneInfo

@@ -164,7 +164,9 @@ def answer(
         return JSONResponse(
             problem.model_dump(), status, dict(headers or {}), media_type="application/problem+json"
         )
-    response = page(request, "error.html", status, title=http.HTTPStatus(status).phrase, detail=detail, remedy=remedy)
+    response = page(
+        request, "error.html", status, title=http.HTTPStatus(status).phrase, detail=detail, remedy=remedy
+    )
     response.headers.update(headers or {})
     return response
 

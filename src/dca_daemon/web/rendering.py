@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from dca_daemon.domain.money import fiat_per_btc, fiat_text, sats_text
-from dca_daemon.runtime.version import VERSION
+from dca_daemon.runtime.version import program_version
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.navigation import MENU
 from dca_daemon.web.static_files import static_path
@@ -46,7 +46,7 @@ def environment() -> Environment:
     env.filters.update(
         fiat=_fiat, sats=_sats, msat=_msat, price=_price, when=_when, day=_day, state=_state, or_dash=_or_dash
     )
-    env.globals.update(static=static_path, version=VERSION, menu=MENU)
+    env.globals.update(static=static_path, version=program_version(), menu=MENU)
     return env
 
 

@@ -13,5 +13,6 @@ MAX_OFFERED = 200
 async def suggestions(db: Database, wanted: Sequence[str | None]) -> dict[str, list[str]]:
     """By the name of the list: clients, pools, machines."""
     return {
-        what: await names.offered(db, names.Named(what), limit=MAX_OFFERED) for what in sorted({w for w in wanted if w})
+        what: await names.offered(db, names.Named(what), limit=MAX_OFFERED)
+        for what in sorted({w for w in wanted if w})
     }

@@ -36,7 +36,10 @@ _Trimmed = StringConstraints(strip_whitespace=True, min_length=1, max_length=500
 
 Text = Annotated[str, _Trimmed]
 Reason = Annotated[
-    str, _Trimmed, Field(title="Reason", description="Why; kept with the change.", examples=["counted again"]), Widget("area")
+    str,
+    _Trimmed,
+    Field(title="Reason", description="Why; kept with the change.", examples=["counted again"]),
+    Widget("area"),
 ]
 ClientRef = Annotated[
     str,

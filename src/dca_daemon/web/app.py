@@ -1,0 +1,72 @@
+"""The console's application: every page, every endpoint, and what guards them."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends, FastAPI
+
+from dca_daemon.domain.rights import Role, Scope
+from dca_daemon.runtime.version import program_version
+from dca_daemon.web import live, problems, static_files
+from dca_daemon.web.action_api import action_api
+from dca_daemon.web.action_pages import action_pages
+from dca_daemon.web.api import deposits as deposits_api
+from dca_daemon.web.api import events as events_api
+from dca_daemon.web.api import webhooks as webhooks_api
+from dca_daemon.web.deeds import deposits as deposit_deeds
+from dca_daemon.web.desk import Desk
+from dca_daemon.web.guard import guarded
+from dca_daemon.web.live import Live
+from dca_daemon.web.pages import deposits, login, overview, webhooks
+from dca_daemon.web.rendering import environment, page, see_other
+from dca_daemon.web.rights import at_least, scoped, sees_still
+
+API_PATH = "/api/v1"
+
+_DEEDS = {"deposits": deposit_deeds.ACTIONS}
+
+
+def create_app(desk: Desk, streams: Live) -> FastAPI:
+    """The application on this desk."""
+    app = FastAPI(
+        title="dca-daemon",
+        version=program_version(),
+        openapi_url=f"{API_PATH}/openapi.json",
+        docs_url=None,  # its pages would be fetched from elsewhere
+        redoc_url=None,
+    )
+    app.state.desk = desk
+    app.state.live = streams
+    app.state.templates = environment()
+    problems.install(app)
+    for router in _pages():
+        app.include_router(router)
+    for router in _api():
+        app.include_router(router, prefix=API_PATH)
+    guarded(app, desk)
+    return app
+
+
+def _pages() -> list[APIRouter]:
+    viewer, admin = at_least(Role.VIEWER), at_least(Role.ADMIN)
+    sees = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
+    # Forms before lists: /deposits/record is no deposit's number.
+    for actions in _DEEDS.values():
+        sees.include_router(action_pages(actions))
+    for module in (overview, deposits):
+        sees.include_router(module.router)
+    return [
+        static_files.router,
+        login.router,
+        sees,
+        live.router(viewer, sees_still),
+        webhooks.router(admin, page, see_other),
+    ]
+
+
+def _api() -> list[APIRouter]:
+    return [
+        *(action_api(actions, tag) for tag, actions in _DEEDS.items()),
+        deposits_api.router,
+        events_api.router(scoped(Scope.READ)),
+        webhooks_api.router(scoped(Scope.ADMIN)),
+    ]

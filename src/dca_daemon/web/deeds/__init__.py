@@ -1,0 +1,1 @@
+"""What can be done, by subject: see `web/actions.py`."""
