@@ -118,8 +118,9 @@ class HostCheck:
     browser read us, by pointing its own name at this address (DNS rebinding). That needs a name, so plain
     IP addresses are let through."""
 
-    def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, allowed_hosts: Iterable[str], setting: str = "http.allowed_hosts") -> None:
         self._app = app
+        self._setting = setting
         self._allowed = {"localhost", *(host.lower() for host in allowed_hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,7 +128,7 @@ class HostCheck:
             headers = [value for key, value in scope["headers"] if key == b"host"]
             if len(headers) != 1 or not self._is_ours(headers[0].decode("latin-1")):
                 refusal = PlainTextResponse(
-                    "not a name of this server; http.allowed_hosts may list it\n", status_code=400
+                    f"not a name of this server; {self._setting} may list it\n", status_code=400
                 )
                 await refusal(scope, receive, send)
                 return
@@ -163,8 +164,11 @@ class _Uvicorn(uvicorn.Server):
 class HealthServer:
     """Serves `app`. `bind` first: it tells at once when the address can't be had."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, *, setting: str = "http") -> None:
+    def __init__(
+        self, app: ASGIApp, host: str, port: int, *, setting: str = "http", behind_proxy: bool = False
+    ) -> None:
         self._app = app
+        self._behind_proxy = behind_proxy
         self._setting = setting
         self._host = host
         self._port = port
@@ -206,6 +210,7 @@ class HealthServer:
             ws="none",
             server_header=False,
             date_header=False,
+            proxy_headers=self._behind_proxy,  # otherwise anybody here could name any address as theirs
             timeout_graceful_shutdown=2,
         )
         server = _Uvicorn(config, stop)

@@ -52,7 +52,7 @@ async def add(
     days: int | None = None,
     client_id: int | None = None,
 ) -> tuple[TokenView, str]:
-    """Makes a token; with it the token itself, which is never shown again. `days`: how long it lasts; None: for ever.
+    """Makes a token; with it the token itself, which is never shown again. It lasts `days`; None: for ever.
 
     Raises `InputError` for no scope, or `client` with another one; `ConflictError` for a name that is in use.
     """
@@ -104,7 +104,7 @@ async def add(
 
 
 async def revoke(db: Database, reference: str, *, actor: str) -> TokenView:
-    """Ends a token for good, at once. By id or name. Raises `NotFoundError`, `ConflictError` when it is revoked."""
+    """Ends a token, by id or name, for good. Raises `NotFoundError`, `ConflictError` when it is revoked."""
 
     async def work(conn: AsyncConnection) -> TokenView:
         before = await _view(conn, await _named(conn, reference))

@@ -87,7 +87,7 @@ def place(address: str) -> str:
 
 
 def _wait(beyond: int) -> timedelta:
-    return min(FIRST_WAIT * 2 ** min(beyond, 10), WINDOW)
+    return min(FIRST_WAIT * (1 << min(beyond, 10)), WINDOW)
 
 
 def _lock_key(text: str) -> int:

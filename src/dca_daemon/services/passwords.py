@@ -52,9 +52,10 @@ def outdated(kept: str) -> bool:
 
 def _verify(kept: str | None, password: str) -> bool:
     try:
-        return hasher.verify(kept or _nobodys(hasher), password) and kept is not None
+        hasher.verify(kept or _nobodys(hasher), password)
     except (VerificationError, InvalidHashError):
         return False
+    return kept is not None
 
 
 @cache

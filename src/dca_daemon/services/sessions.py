@@ -87,7 +87,7 @@ async def log_in(db: Database, name: str, password: str, *, visitor: Visitor, li
         )
     kept = user.password_hash if user is not None and user.disabled_at is None else None
     right = await verified(kept, password)
-    renewed = await hashed(password) if right and outdated(kept) else kept
+    renewed = await hashed(password) if right and kept and outdated(kept) else kept
 
     async def work(conn: AsyncConnection) -> str | None:
         # As it was when it was compared: another password, or an end, may have come meanwhile.
@@ -142,7 +142,8 @@ async def log_out(db: Database, token: str) -> None:
     async with db.transaction() as conn:
         await execute(
             conn,
-            "UPDATE console_session SET ended_at = clock_timestamp() WHERE token_hash = :hash AND ended_at IS NULL",
+            """UPDATE console_session SET ended_at = clock_timestamp()
+                WHERE token_hash = :hash AND ended_at IS NULL""",
             hash=token_hash(token),
         )
 

@@ -55,7 +55,7 @@ async def has_admin(db: Database) -> bool:
 
 
 async def add(db: Database, *, name: str, role: Role, password: str | None, actor: str) -> UserView:
-    """Adds somebody. Raises `InputError` for a name or password that can't be, `ConflictError` for a taken name."""
+    """Adds somebody. Raises `InputError` for a name or password that can't be, `ConflictError` for one taken."""
     name = clean_user_name(name)
     if password is not None:
         check_password(password, name)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One for the process. `receivers` checks destinations; it has no admin key. `base_url`: how we are reached."""
+    """One for the process. `receivers` checks destinations; it has no admin key. `base_url`: where we are."""
 
     db: Database
     keys: KeyRing

@@ -1,11 +1,142 @@
-"""What guards every answer."""
+"""What every request and every answer passes: names, sizes, where it comes from, what a browser may do."""
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from urllib.parse import urlsplit
 
+from fastapi import FastAPI
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from dca_daemon.runtime.health import HostCheck
 from dca_daemon.web.desk import Desk
+from dca_daemon.web.problems import API, answer
+
+BODY_MAX_BYTES = 65_536
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'self'",
+        "script-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Without it, browsers that send no Sec-Fetch-Site would hide their origin from us too.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+_HSTS = "max-age=31536000"
 
 
 def guarded(app: FastAPI, desk: Desk) -> None:
-    """Adds them."""
+    """Has all requests to the application pass. The last one that is added comes first."""
+    names = {*desk.settings.console.allowed_hosts, desk.settings.console.host}
+    names.add(urlsplit(desk.base_url).hostname or "localhost")
+    app.add_middleware(SameOrigin, base_url=desk.base_url)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(HostCheck, allowed_hosts=names, setting="console.allowed_hosts")
+    app.add_middleware(SecurityHeaders, secure=desk.secure)
+
+
+class SecurityHeaders:
+    """Tells browsers to run nothing that is not ours, to be framed by nobody, and to keep nothing.
+
+    An answer may set its own `Cache-Control`.
+    """
+
+    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+        self._app = app
+        self._headers = {**_HEADERS, "Strict-Transport-Security": _HSTS} if secure else _HEADERS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+class SameOrigin:
+    """Refuses what another site has a visitor's browser do. Browsers tell where a request comes from, and pages
+    can't change that. The API is left out: it knows no cookies."""
+
+    def __init__(self, app: ASGIApp, *, base_url: str) -> None:
+        self._app = app
+        self._base_url = base_url.lower()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        concerned = scope["type"] == "http" and scope["method"] not in _SAFE and not scope["path"].startswith(API)
+        if not concerned or self._is_ours(Headers(scope=scope)):
+            await self._app(scope, receive, send)
+            return
+        refusal = answer(
+            Request(scope),
+            403,
+            "forbidden",
+            "this did not come from a page of this console: nothing was done",
+            remedy="open the page itself, and do it there; behind a proxy, set console.base_url",
+        )
+        await refusal(scope, receive, send)
+
+    def _is_ours(self, headers: Headers) -> bool:
+        sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
+        if sites:
+            return sites == ["same-origin"]
+        host = headers.get("host", "").lower()
+        if len(origins) != 1 or not host:
+            return False
+        scheme = "https" if self._base_url.startswith("https:") else "http"
+        ours = {f"{scheme}://{host}", self._base_url} - {""}
+        return origins[0].lower() in ours
+
+
+class BodyLimit:
+    """Refuses bodies that are larger than any form of ours: at once by what they say, or when they are."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int = BODY_MAX_BYTES) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        told = Headers(scope=scope).get("content-length", "0")
+        if not told.isdecimal() or int(told[:20]) > self._max_bytes:
+            await self._refuse(scope, receive, send)
+            return
+        got = 0
+
+        async def counted() -> Message:
+            nonlocal got
+            message = await receive()
+            got += len(message.get("body", b""))
+            if got > self._max_bytes:
+                raise HTTPException(413, self._words)
+            return message
+
+        await self._app(scope, counted, send)
+
+    @property
+    def _words(self) -> str:
+        return f"what was sent is larger than {self._max_bytes // 1024} KiB: nothing was done"
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(Request(scope), 413, "http", self._words)(scope, receive, send)

@@ -16,7 +16,9 @@ from starlette.responses import JSONResponse, Response
 
 from dca_daemon.domain.errors import DcaError
 from dca_daemon.runtime.redaction import redact_text
+from dca_daemon.web.login_page import to_login
 from dca_daemon.web.rendering import page
+from dca_daemon.web.rights import LoginNeededError
 from dca_daemon.web.wishes import problems
 
 log = structlog.get_logger()
@@ -28,6 +30,7 @@ _STATUS = {
     "conflict": 409,
     "unauthenticated": 401,
     "forbidden": 403,
+    "login-refused": 401,
     "config": 500,
     "books": 500,
     "database": 503,
@@ -97,10 +100,21 @@ def install(app: FastAPI) -> None:
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, DcaError)
     status = status_of(error)
+    if isinstance(error, LoginNeededError):
+        return _not_logged_in(request, error)
     if status >= 500:
         log.warning("console.failed", path=request.url.path, code=error.code, error=error.message)
     fields = {error.field: error.message} if error.field else {}
     return answer(request, status, error.code, error.message, remedy=error.remedy, fields=fields)
+
+
+def _not_logged_in(request: Request, error: LoginNeededError) -> Response:
+    if request.url.path.startswith(API):
+        headers = {"WWW-Authenticate": 'Bearer realm="dca-daemon"'}
+        return answer(request, 401, error.code, error.message, remedy=error.remedy, headers=headers)
+    if "text/event-stream" in request.headers.get("accept", ""):  # a form is no answer to a stream
+        return answer(request, 401, error.code, error.message, remedy=error.remedy)
+    return to_login(request)
 
 
 async def _not_valid(request: Request, error: Exception) -> Response:

@@ -49,7 +49,13 @@ async def serve(settings: Settings, stop: asyncio.Event, started: Callable[[str]
                 "nobody could log in to the console as an admin", remedy="dca-daemon user add NAME --role admin"
             )
         streams, services = events_room(settings, desk.db, desk.keys, stop)
-        server = HealthServer(create_app(desk, streams), console.host, console.port, setting="console")
+        server = HealthServer(
+            create_app(desk, streams),
+            console.host,
+            console.port,
+            setting="console",
+            behind_proxy=console.behind_proxy,
+        )
         port = server.bind()
         address = desk.base_url or f"http://{_bracketed(console.host)}:{port}"
         log.info("console.listening", host=console.host, port=port, address=address)
