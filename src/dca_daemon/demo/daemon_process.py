@@ -1,4 +1,4 @@
-"""The daemon as the demo runs it: a real process of its own, with a configuration file, as systemd would."""
+"""Daemon and console as the demo runs them: real processes, with a configuration file, as systemd would."""
 
 from __future__ import annotations
 
@@ -34,8 +34,11 @@ def program() -> list[str]:
     return [str(beside)] if beside.is_file() else [sys.executable, "-m", "dca_daemon"]
 
 
-class DaemonProcess:
-    """`dca-daemon run` on loopback; its log goes to `log_file`, one JSON object a line."""
+class ProgramProcess:
+    """A command of ours that serves on loopback; its log goes to `log_file`, one JSON object a line."""
+
+    command = ""
+    name = ""
 
     def __init__(self, config: Path, port: int, log_file: Path, interrupts: Interrupts) -> None:
         self.config = config
@@ -50,11 +53,11 @@ class DaemonProcess:
         return None if self._process is None else self._process.pid
 
     def start(self) -> float:
-        """Starts it and waits until it is ready and hears notifications; how many seconds that took."""
+        """Starts it and waits until it is ready; how many seconds that took."""
         begun = time.monotonic()
         with self._interrupts.held(), self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [*program(), "--config", str(self.config), "run"],
+                [*program(), "--config", str(self.config), self.command],
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -64,7 +67,7 @@ class DaemonProcess:
         while not self._ready():
             self.check_alive()
             if time.monotonic() - begun > READY_SECONDS:
-                raise DemoError(f"the daemon was not ready within {READY_SECONDS:.0f} s")
+                raise DemoError(f"{self.name} was not ready within {READY_SECONDS:.0f} s")
             time.sleep(_POLL_SECONDS)
         return time.monotonic() - begun
 
@@ -74,12 +77,7 @@ class DaemonProcess:
             return
         status = self._process.poll()
         if status is not None:
-            raise DemoError(f"the daemon ended with status {status}: {self._last_words()}")
-
-    def status(self) -> Mapping[str, Any]:
-        """What /status tells."""
-        found: Mapping[str, Any] = self._get("/status").json()
-        return found
+            raise DemoError(f"{self.name} ended with status {status}: {self._last_words()}")
 
     def kill(self) -> None:
         """Ends it as a power cut would."""
@@ -105,15 +103,43 @@ class DaemonProcess:
         return httpx.get(self.url + path, timeout=10, trust_env=False)
 
     def _ready(self) -> bool:
+        raise NotImplementedError
+
+    def _last_words(self) -> str:
+        lines = self.log_file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1][:300] if lines else "it said nothing"
+
+
+class DaemonProcess(ProgramProcess):
+    """`dca-daemon run`: ready once it hears notifications."""
+
+    command = "run"
+    name = "the daemon"
+
+    def status(self) -> Mapping[str, Any]:
+        """What /status tells."""
+        found: Mapping[str, Any] = self._get("/status").json()
+        return found
+
+    def _ready(self) -> bool:
         try:
             ready = self._get("/readyz")
             return ready.is_success and self.status().get("mode") == "listen"
         except (httpx.TransportError, json.JSONDecodeError):
             return False
 
-    def _last_words(self) -> str:
-        lines = self.log_file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1][:300] if lines else "it said nothing"
+
+class ConsoleProcess(ProgramProcess):
+    """`dca-daemon console`: ready once its login page comes."""
+
+    command = "console"
+    name = "the console"
+
+    def _ready(self) -> bool:
+        try:
+            return self._get("/login").is_success
+        except httpx.TransportError:
+            return False
 
 
 def _environment() -> dict[str, str]:

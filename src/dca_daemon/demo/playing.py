@@ -45,6 +45,7 @@ def _tell_where(stage: Stage, narrator: Narrator) -> None:
     command = f"{shlex.join(program())} --config {shlex.quote(str(stage.daemon.config))}"
     example = next(iter(stage.by_hand.values()), "1")  # what stands by hand
     narrator.heading("Yours to play with")
+    narrator.line("console", f"{stage.console.url}{stage.login_path}  (logs in once)")
     narrator.line("daemon", f"{stage.daemon.url}/status  /readyz  /metrics")
     narrator.line("LNbits", f"{stage.lnbits.url}  (user and password: {stage.lnbits.data_dir}/super-user.json)")
     narrator.line("log", str(stage.daemon.log_file))
@@ -57,6 +58,7 @@ def _tell_where(stage: Stage, narrator: Narrator) -> None:
 def _wait(stage: Stage) -> None:
     while True:
         stage.daemon.check_alive()
+        stage.console.check_alive()
         time.sleep(1)
 
 

@@ -50,6 +50,9 @@ def prepare(
         f"process {stage.daemon.pid}, ready after {seconds:.1f} s, hears the ATM's notifications; "
         f"{stage.daemon.url}/status",
     )
+    with narrator.waiting("starting the console"):
+        stage.console.start()
+    narrator.line("console", f"log in once, while the demo is up: {stage.console.url}{stage.login_path}")
     return stage
 
 

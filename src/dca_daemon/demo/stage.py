@@ -19,7 +19,7 @@ import psycopg
 from dca_daemon.demo.atm import SimulatedAtm
 from dca_daemon.demo.atm_scenarios import RunningCashOut, begin, run
 from dca_daemon.demo.config_files import write_config
-from dca_daemon.demo.daemon_process import DaemonProcess
+from dca_daemon.demo.daemon_process import ConsoleProcess, DaemonProcess
 from dca_daemon.demo.interrupts import Interrupts
 from dca_daemon.demo.lamassu_schema import create_schema
 from dca_daemon.demo.lnbits_admin import WalletKeys
@@ -29,16 +29,21 @@ from dca_daemon.demo.postgres import EmbeddedPostgres, sqlalchemy_url
 from dca_daemon.demo.terms import CURRENCY, PACE
 from dca_daemon.domain.cash_out import CashOutState
 from dca_daemon.domain.errors import DatabaseError
+from dca_daemon.domain.rights import Role
 from dca_daemon.lamassu import trigger
 from dca_daemon.lamassu.grants import DEFAULT_ROLE, grants_sql
 from dca_daemon.ledger import migrate
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.cipher import KeyRing
+from dca_daemon.services import sessions, users
 
 CHANNEL = "dca_cash_out"
 TOP_UP_SATS = 10_000_000
 LATE_FIAT = Decimal(1600)
 BOOKS_ROLE = "dca"
+OPERATOR = "operator"
+LINK_MINUTES = 24 * 60
+ZONE = "America/Guatemala"
 
 _MACHINES = ("Mercado Central", "Terminal Norte")
 _BEFORE_BASELINE = (("on-chain", 2500, 9), ("lightning", 1000, 3), ("promo", 1800, 1))  # scenario, fiat, days ago
@@ -60,6 +65,8 @@ class Stage:
     lamassu: psycopg.Connection
     atms: list[SimulatedAtm]
     daemon: DaemonProcess
+    console: ConsoleProcess
+    login_path: str
     people: list[Person] = field(default_factory=list)
     expected: dict[str, frozenset[CashOutState]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
@@ -119,29 +126,40 @@ def set_up(
     books_url = postgres.dsn("dca", BOOKS_ROLE, books_password)
     migrate.upgrade(sqlalchemy_url(books_url))
     asyncio.run(trigger.install(postgres.dsn("lamassu"), CHANNEL))
-    http_port = _free_port()
+    http_port, console_port = _free_port(), _free_port()
     secret_values = {
         "database.url": books_url,
         "lamassu.dsn": postgres.dsn("lamassu", DEFAULT_ROLE, reader_password),
         "lnbits.admin_key": source.adminkey,
         "security.encryption_keys": KeyRing.generate(),
     }
-    config = write_config(folder, _document(lnbits.url, http_port), secret_values)
+    config = write_config(folder, _document(lnbits.url, http_port, console_port), secret_values)
     books = Database(sqlalchemy_url(books_url), pool_size=2)
     lamassu = stack.enter_context(psycopg.connect(postgres.dsn("lamassu"), autocommit=True))
     atms = [stack.enter_context(SimulatedAtm(postgres.dsn("lamassu"), name=name)) for name in _MACHINES]
     daemon = DaemonProcess(config, http_port, folder / "daemon.log", interrupts)
     stack.callback(daemon.stop)
+    console = ConsoleProcess(config, console_port, folder / "console.log", interrupts)
+    stack.callback(console.stop)
+    login_path = asyncio.run(_admit_operator(books))
     stage = Stage(
         folder=folder, postgres=postgres, lnbits=lnbits, source=source, books=books,
         lamassu=lamassu, atms=atms, daemon=daemon,
+        console=console, login_path=login_path,
     )  # fmt: skip
     keys = KeyRing(secret_values["security.encryption_keys"])
     stage.people = asyncio.run(add_people(books, lnbits, source, keys))
     return stage
 
 
-def _document(lnbits_url: str, http_port: int) -> dict[str, dict[str, object]]:
+async def _admit_operator(books: Database) -> str:
+    """Somebody who may do everything, and the path of a link that logs in once, while the demo is up."""
+    await users.add(books, name=OPERATOR, role=Role.ADMIN, password=None, actor="demo")
+    _, token = await sessions.make_link(books, OPERATOR, actor="demo", minutes=LINK_MINUTES)
+    return f"/login/link/{token}"
+
+
+def _document(lnbits_url: str, http_port: int, console_port: int) -> dict[str, dict[str, object]]:
     return {
         "pool": {"currency": CURRENCY},
         # Notifications tell of successes at once; failures are found by the scan, here every second.
@@ -149,6 +167,7 @@ def _document(lnbits_url: str, http_port: int) -> dict[str, dict[str, object]]:
         "lnbits": {"url": lnbits_url, "requests_per_minute": PACE},
         "payouts": {"allow_private_lnurl": True},
         "http": {"port": http_port},
+        "console": {"port": console_port, "zone": ZONE, "allow_private_webhooks": True},
         "log": {"format": "json"},
     }
 
