@@ -1,0 +1,161 @@
+"""Logging in through the pages and by token: the way in, the way back, and who stays outside."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import httpx
+import pytest
+from starlette.requests import Request
+
+from dca_daemon.domain.rights import Role, Scope
+from dca_daemon.ledger.db import execute, scalar
+from dca_daemon.services import api_tokens, sessions, users
+from dca_daemon.web.login_page import local_path
+from dca_daemon.web.rights import sees_still
+from tests.web.conftest import ADDRESS, Console
+
+GOOD = "correct horse battery"
+ROOT = "os:root"
+pytestmark = pytest.mark.usefixtures("cheap_passwords")
+
+
+def browser(console: Console, **headers: str) -> httpx.AsyncClient:
+    """One in which nobody is logged in."""
+    transport = httpx.ASGITransport(app=console.app)
+    return httpx.AsyncClient(
+        transport=transport, base_url=ADDRESS, headers={"Sec-Fetch-Site": "same-origin", **headers}
+    )
+
+
+async def test_the_way_in_and_out(console: Console) -> None:
+    await users.add(console.db, name="ana", role=Role.ADMIN, password=GOOD, actor=ROOT)
+    await users.add(console.db, name="vic", role=Role.VIEWER, password=GOOD, actor=ROOT)
+    async with browser(console) as ana:
+        wanted = "/deposits?state=pending"
+        sent = await ana.get(wanted)
+        assert (sent.status_code, sent.headers["location"]) == (303, f"/login?next={quote(wanted, safe='')}")
+        assert (await ana.get("/")).headers["location"] == "/login"
+        form = (await ana.get(sent.headers["location"])).text
+        assert f'name="next" value="{wanted}"' in form and "Log out" not in form
+
+        empty = await ana.post("/login", data={"next": wanted})
+        assert empty.status_code == 422 and empty.text.count("this is needed") == 2 and wanted in empty.text
+        odd = '"><script>x</script>'
+        refused = await ana.post("/login", data={"name": odd, "password": "hush hush hush", "next": wanted})
+        assert refused.status_code == 401 and "too many tries" in refused.text and wanted in refused.text
+        assert "<script>x" not in refused.text and "&lt;script&gt;x" in refused.text and "hush" not in refused.text
+        assert "set-cookie" not in refused.headers
+
+        ana.cookies.set("dca", "planted")
+        done = await ana.post("/login", data={"name": "Ana", "password": GOOD, "next": wanted})
+        assert (done.status_code, done.headers["location"]) == (303, wanted)
+        cookie = done.headers["set-cookie"].lower()
+        assert all(word in cookie for word in ("httponly", "samesite=lax", "path=/")) and "secure" not in cookie
+        token = done.cookies["dca"]
+        assert token != "planted"
+        ana.cookies.clear()
+        ana.cookies.set("dca", token)
+        page = await ana.get(wanted)
+        assert page.status_code == 200 and "ana (admin)" in page.text and "Log out" in page.text
+        assert (await ana.get(f"/login?next={quote(wanted)}")).headers["location"] == wanted  # is in already
+        assert (await ana.get("/webhooks")).status_code == 200
+
+        # Another login ends the session it was made in.
+        again = await ana.post("/login", data={"name": "vic", "password": GOOD, "next": "//evil.example"})
+        assert again.headers["location"] == "/"
+        assert await sessions.find(console.db, token, idle=sessions.TOUCH) is None
+        ana.cookies.clear()
+        ana.cookies.set("dca", again.cookies["dca"])
+        forbidden = await ana.get("/webhooks")
+        assert forbidden.status_code == 403 and "takes the role admin" in forbidden.text
+        assert (await ana.get("/deposits/record")).status_code == 403
+        assert (await ana.post("/deposits/record", data={"amount": "1"})).status_code == 403
+
+        out = await ana.post("/logout")
+        assert out.headers["location"] == "/login" and 'dca=""' in out.headers["set-cookie"]
+        back = {"Referer": f"{ADDRESS}/deposits/record?client=3"}
+        over = await ana.post("/deposits/record", data={"amount": "1"}, headers=back)  # nothing was done
+        assert over.status_code == 401 and 'value="/deposits/record?client=3"' in over.text
+        elsewhere = {"Referer": "https://evil.example/deposits"}
+        assert 'value="/"' in (await ana.post("/deposits/record", headers=elsewhere)).text
+        stream = await ana.get("/live", headers={"Accept": "text/event-stream"})
+        assert stream.status_code == 401
+
+
+async def test_a_link_lets_in_once(console: Console) -> None:
+    await users.add(console.db, name="ana", role=Role.ADMIN, password=None, actor=ROOT)
+    _, link = await sessions.make_link(console.db, "ana", actor=ROOT)
+    async with browser(console) as ana:
+        for _ in range(2):  # looking at it does not use it up
+            look = await ana.get(f"/login/link/{link}")
+            assert look.status_code == 200 and f'action="/login/link/{link}"' in look.text
+        done = await ana.post(f"/login/link/{link}")
+        assert done.status_code == 303 and done.headers["location"] == "/" and "dca" in done.cookies
+        second = await ana.post(f"/login/link/{link}")
+        assert second.status_code == 401 and "used already" in second.text and "set-cookie" not in second.headers
+        assert (await ana.post("/login/link/none")).status_code == 401
+
+
+async def test_a_look_of_a_stream_keeps_no_session_alive(console: Console) -> None:
+    await users.add(console.db, name="ana", role=Role.VIEWER, password=GOOD, actor=ROOT)
+    async with browser(console) as ana:
+        token = (await ana.post("/login", data={"name": "ana", "password": GOOD})).cookies["dca"]
+        seen = "SELECT last_seen_at FROM console_session"
+        async with console.db.transaction() as conn:
+            await execute(conn, "UPDATE console_session SET last_seen_at = now() - interval '50 minutes'")
+            before = await scalar(conn, seen)
+        headers = [(b"cookie", f"dca={token}".encode())]
+        request = Request({"type": "http", "app": console.app, "headers": headers})
+        assert (await sees_still(request)).actor == "user:ana"
+        async with console.db.transaction() as conn:
+            assert await scalar(conn, seen) == before
+        assert (await ana.get("/deposits")).status_code == 200
+        async with console.db.transaction() as conn:
+            assert await scalar(conn, seen) > before
+            await execute(conn, "UPDATE console_session SET last_seen_at = now() - interval '61 minutes'")
+        assert (await ana.get("/deposits")).status_code == 303
+
+
+async def test_programs_show_a_token(console: Console) -> None:
+    _, reads = await api_tokens.add(console.db, name="reads", scopes=[Scope.READ], actor=ROOT)
+    _, writes = await api_tokens.add(console.db, name="writes", scopes=[Scope.PAYOUTS], actor=ROOT)
+    await users.add(console.db, name="ana", role=Role.ADMIN, password=GOOD, actor=ROOT)
+    path = "/api/v1/deposits"
+    async with browser(console) as program:
+        await program.post("/login", data={"name": "ana", "password": GOOD})
+        for given in (
+            None,
+            "Bearer",
+            "Bearer dca_none",
+            f"Basic {reads}",
+            f"Bearer {reads}x",
+            "Bearer " + "x" * 999,
+        ):
+            answer = await program.get(path, headers={} if given is None else {"Authorization": given})
+            assert answer.status_code == 401 and answer.headers["www-authenticate"].startswith("Bearer"), given
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["code"] == "unauthenticated"  # the cookie counts for nothing here
+        for token in (reads, writes):
+            assert (await program.get(path, headers={"Authorization": f"bearer {token}"})).status_code == 200
+        answer = await program.get("/api/v1/webhooks", headers={"Authorization": f"Bearer {reads}"})
+        assert answer.status_code == 403 and "admin:write" in answer.json()["detail"]
+        twice = [("Authorization", f"Bearer {reads}"), ("Authorization", "Bearer x")]
+        assert (await program.get(path, headers=twice)).status_code == 401
+        program.cookies.clear()
+        assert (await program.get("/deposits", headers={"Authorization": f"Bearer {reads}"})).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "//evil.example", "///evil", "/\\evil.example", "https://evil.example/", "javascript:alert(1)",
+     "/login", "/login?next=/login", "/login/link/x", "/logout", "/api/v1/deposits", "/a\r\nSet-Cookie: x", "/\t/evil",
+     "/é", "/" + "x" * 2000],
+)  # fmt: skip
+def test_a_login_leads_nowhere_else(text: str) -> None:
+    assert local_path(text) == "/"
+
+
+def test_a_login_leads_back() -> None:
+    for text in ("/", "/deposits", "/cash-outs?state=review&after=3#x", "/clients/3?next=//x"):
+        assert local_path(text) == text
