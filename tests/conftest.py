@@ -9,7 +9,12 @@ import structlog
 from dca_daemon.runtime.logging import count_events_with
 from dca_daemon.runtime.redaction import forget_secrets
 
-pytest_plugins = ["tests.fixtures.argon", "tests.fixtures.postgres", "tests.fixtures.books", "tests.fixtures.lnbits"]
+pytest_plugins = [
+    "tests.fixtures.argon",
+    "tests.fixtures.postgres",
+    "tests.fixtures.books",
+    "tests.fixtures.lnbits",
+]
 
 
 @pytest.fixture(autouse=True)

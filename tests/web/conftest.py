@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,6 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 from fastapi import FastAPI
-from starlette.requests import Request
 
 from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.lamassu.source import LamassuSource
@@ -21,14 +22,14 @@ from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.wallet import Destination, DestinationInfo, DestinationKind
 from dca_daemon.runtime import wiring
 from dca_daemon.runtime.settings import load_settings
-from dca_daemon.services import clients
+from dca_daemon.services import api_tokens, clients, sessions, users
 from dca_daemon.services.events import Feed
 from dca_daemon.services.subscriptions import Subscriptions
 from dca_daemon.web.app import create_app
 from dca_daemon.web.daemon_status import DaemonStatus
 from dca_daemon.web.desk import Desk
 from dca_daemon.web.live import Live
-from dca_daemon.web.rights import Caller, Person, at_least, scoped
+from dca_daemon.web.rights import cookie_name, session_limits
 from tests.cli.conftest import FakeWallet
 
 ADDRESS = "http://127.0.0.1:8018"
@@ -54,25 +55,32 @@ class Console:
     keys: KeyRing
     wallet: FakeWallet
 
-    def person(self, role: Role) -> httpx.AsyncClient:
+    @asynccontextmanager
+    async def person(self, role: Role) -> AsyncIterator[httpx.AsyncClient]:
         """A browser in which somebody with this role is logged in."""
+        name = f"some-{role}"
+        if name not in {one.name for one in await users.list_all(self.db)}:
+            await users.add(self.db, name=name, role=role, password=None, actor="os:test")
+        _, link = await sessions.make_link(self.db, name, actor="os:test")
+        token = await sessions.log_in_by_link(
+            self.db, link, visitor=sessions.Visitor("127.0.0.1"), limits=session_limits(self.desk)
+        )
+        async with self.stranger() as browser:
+            browser.cookies.set(cookie_name(self.desk), token)
+            yield browser
 
-        async def logged_in(request: Request) -> Person:
-            request.state.person = Person(1, "somebody", role)
-            return Person(1, "somebody", role)
+    @asynccontextmanager
+    async def program(self, *scopes: Scope) -> AsyncIterator[httpx.AsyncClient]:
+        """A program with a token for these scopes; without any: for everything."""
+        name = f"test {secrets.token_hex(4)}"
+        every = [scope for scope in Scope if scope is not Scope.CLIENT]
+        _, token = await api_tokens.add(self.db, name=name, scopes=scopes or every, actor="os:test")
+        async with self.stranger() as program:
+            program.headers["Authorization"] = f"Bearer {token}"
+            yield program
 
-        for least in Role:
-            self.app.dependency_overrides[at_least(least)] = logged_in
-        return self._client()
-
-    def program(self) -> httpx.AsyncClient:
-        """A program with a token for everything."""
-        caller = Caller("token:test", frozenset(Scope))
-        for scope in Scope:
-            self.app.dependency_overrides[scoped(scope)] = lambda: caller
-        return self._client()
-
-    def _client(self) -> httpx.AsyncClient:
+    def stranger(self) -> httpx.AsyncClient:
+        """A browser of nobody yet."""
         transport = httpx.ASGITransport(app=self.app)
         return httpx.AsyncClient(
             transport=transport, base_url=ADDRESS, headers={"Sec-Fetch-Site": "same-origin", "Origin": ADDRESS}

@@ -35,7 +35,10 @@ async def test_a_deposit_by_the_pages(console: Console) -> None:
     assert view.balances[0].balance_minor == 100_000
     async with console.db.transaction() as conn:
         found = await rows(conn, "SELECT action, actor FROM audit_log WHERE action LIKE 'deposit%' ORDER BY id")
-    assert [tuple(r) for r in found] == [("deposit.record", "user:somebody"), ("deposit.confirm", "user:somebody")]
+    assert [tuple(r) for r in found] == [
+        ("deposit.record", "user:some-operator"),
+        ("deposit.confirm", "user:some-operator"),
+    ]
 
 
 async def test_a_deposit_by_the_api(console: Console) -> None:

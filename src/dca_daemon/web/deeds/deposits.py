@@ -89,7 +89,6 @@ async def _give_back(call: Call, wish: GiveBack) -> Movement:
 
 def _deposit_facts(deposit: DepositView) -> Facts:
     facts = [
-        ("Deposit", str(deposit.deposit_id)),
         ("Client", deposit.client),
         ("Pool", deposit.pool),
         ("Amount", fiat_text(deposit.amount_minor, deposit.currency)),
