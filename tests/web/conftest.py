@@ -31,6 +31,7 @@ from dca_daemon.web.desk import Desk
 from dca_daemon.web.live import Live
 from dca_daemon.web.rights import cookie_name, session_limits
 from tests.cli.conftest import FakeWallet
+from tests.fixtures.postgres import TestDb
 
 ADDRESS = "http://127.0.0.1:8018"
 CONFIG = """
@@ -54,6 +55,7 @@ class Console:
     db: Database
     keys: KeyRing
     wallet: FakeWallet
+    dsn: str
 
     @asynccontextmanager
     async def person(self, role: Role) -> AsyncIterator[httpx.AsyncClient]:
@@ -97,7 +99,7 @@ class Console:
 
 
 @pytest.fixture
-async def console(books: Database, keys: KeyRing, tmp_path: Path) -> AsyncIterator[Console]:
+async def console(books: Database, books_db: TestDb, keys: KeyRing, tmp_path: Path) -> AsyncIterator[Console]:
     """The console on this test's books."""
     path = tmp_path / "config.toml"
     path.write_text(CONFIG)
@@ -116,7 +118,7 @@ async def console(books: Database, keys: KeyRing, tmp_path: Path) -> AsyncIterat
         base_url=ADDRESS,
     )
     feed = Feed(books)
-    yield Console(create_app(desk, Live(feed, Subscriptions(feed))), desk, books, keys, wallet)
+    yield Console(create_app(desk, Live(feed, Subscriptions(feed))), desk, books, keys, wallet, books_db.dsn)
     for part in (desk.prices, desk.daemon, lamassu):
         await part.close()
 

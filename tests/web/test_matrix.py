@@ -22,7 +22,7 @@ def routes(console: Console) -> Iterator[tuple[str, str]]:
     """Method and path of all there is; HEAD is GET's."""
     for route in iter_route_contexts(console.app.routes):
         for method in (route.methods or set()) - {"HEAD", "OPTIONS"}:
-            yield method, route.path
+            yield method, str(route.path)
 
 
 def table() -> dict[tuple[str, str], Least]:
