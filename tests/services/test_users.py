@@ -30,7 +30,7 @@ async def enter(db: Database, name: str, password: str = GOOD, visitor: Visitor 
 
 async def whose(db: Database, token: str, **more: Any) -> str | None:
     found = await sessions.find(db, token, idle=LIMITS.idle, **more)
-    return found and found.name
+    return None if found is None else found.name
 
 
 async def sql(db: Database, statement: str, **values: Any) -> None:

@@ -36,7 +36,9 @@ from dca_daemon.cli import (
     recover,
     report,
     run,
+    token,
     treasury,
+    user,
     webhook,
 )
 from dca_daemon.domain.errors import DcaError
@@ -78,6 +80,8 @@ for group in (
     report,
     ledger,
     importing,
+    user,
+    token,
     webhook,
 ):
     app.add_typer(group.app)

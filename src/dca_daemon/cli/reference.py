@@ -45,6 +45,18 @@ JSON_KEYS: dict[str, str] = {
     "demo": "its last line on stdout: `agrees`, `cash_outs`, `records`, `payouts`, `paid_sats`, `owed_sats`, "
     "`commission_sats`, `fixed_sats`, `seconds`",
     "version": "`version`, `python`",
+    "user add": "`user` (as `user list`)",
+    "user list": "`users` (`id`, `name`, `role`, `has_password`, `created_at`, `disabled_at`, `last_seen_at`, "
+    "`sessions`: how many are open)",
+    "user set-role": "`user` (as `user list`)",
+    "user set-password": "`user` (as `user list`)",
+    "user disable": "`user` (as `user list`)",
+    "user enable": "`user` (as `user list`)",
+    "user login-link": "`user`, `url`: it lets in once, `minutes`",
+    "token add": "`token` (as `token list`), `secret`: the token itself, shown this once",
+    "token list": "`tokens` (`id`, `name`, `hint`: how it begins, `scopes`, `client_id`, `created_by`, "
+    "`created_at`, `expires_at`, `last_used_at`, `revoked_at`)",
+    "token revoke": "`token` (as `token list`)",
     "webhook add": "`webhook` (as `webhook list`), `secret`: shown this once",
     "webhook list": "`webhooks` (`id`, `name`, `url` without its query, `kinds`, `created_at`, `created_by`, "
     "`disabled_at`, `disabled_reason`, `pending`, `delivered`, `given_up`: numbers of deliveries, "
