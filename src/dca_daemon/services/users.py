@@ -162,7 +162,7 @@ async def disable(db: Database, name: str, *, actor: str) -> UserView:
         )
         await _an_admin_is_left(conn, before)
         await _end_access(conn, before.user_id)
-        return await _switched(conn, "user.disable", before, actor)
+        return await _switch_audit(conn, "user.disable", before, actor)
 
     return await db.run(work)
 
@@ -175,7 +175,7 @@ async def enable(db: Database, name: str, *, actor: str) -> UserView:
         if before.disabled_at is None:
             raise ConflictError(f"{before.name} is not disabled")
         await execute(conn, "UPDATE console_user SET disabled_at = NULL WHERE id = :id", id=before.user_id)
-        return await _switched(conn, "user.enable", before, actor)
+        return await _switch_audit(conn, "user.enable", before, actor)
 
     return await db.run(work)
 
@@ -193,7 +193,7 @@ async def show(db: Database, name: str) -> UserView:
         return await _view(conn, name)
 
 
-async def _switched(conn: AsyncConnection, action: str, before: UserView, actor: str) -> UserView:
+async def _switch_audit(conn: AsyncConnection, action: str, before: UserView, actor: str) -> UserView:
     after = await _view(conn, before.name)
     await audit(
         conn,
