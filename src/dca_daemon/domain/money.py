@@ -82,15 +82,20 @@ def from_minor(minor: int, currency: str) -> Decimal:
     return _EXACT.scaleb(Decimal(minor), -minor_digits(currency))
 
 
-def parse_fiat(text: str, currency: str) -> int:
-    """What a person typed ("1000", "1000.50") as a positive number of minor units. Raises `InputError`."""
+def parse_fiat(text: str, currency: str, *, field: str | None = None) -> int:
+    """What a person typed ("1000", "1000.50") as a positive number of minor units. Raises `InputError` that names
+    the `field` it was typed in."""
     if not _TYPED.fullmatch(text.strip()):  # Decimal itself would take 1e5, 1_000 and other scripts' digits
-        raise InputError(f"{plain(text)!r} is not an amount", remedy="write it like 1000 or 1000.50")
-    minor = to_minor(Decimal(text.strip()), currency)
+        raise InputError(f"{plain(text)!r} is not an amount", remedy="write it like 1000 or 1000.50", field=field)
+    try:
+        minor = to_minor(Decimal(text.strip()), currency)
+    except InputError as error:
+        error.field = field
+        raise
     if minor <= 0:
-        raise InputError(f"the amount must be greater than zero, not {plain(text)}")
+        raise InputError(f"the amount must be greater than zero, not {plain(text)}", field=field)
     if minor > MAX_AMOUNT_MINOR:
-        raise InputError(f"the amount {plain(text)} is too large to be one")
+        raise InputError(f"the amount {plain(text)} is too large to be one", field=field)
     return minor
 
 

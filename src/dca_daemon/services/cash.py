@@ -133,7 +133,7 @@ async def _do(db: Database, move: _Move, rehearse: bool) -> Movement:
 
 async def _book(conn: AsyncConnection, move: _Move) -> Movement:
     where, device_id = await _place(conn, move)
-    amount_minor = parse_fiat(move.amount, where.currency)
+    amount_minor = parse_fiat(move.amount, where.currency, field="amount")
     client_id = None if move.client is None else await clients.find(conn, move.client)
     name = await scalar(conn, "SELECT name FROM client WHERE id = :id", id=client_id)
     before = await _balances(conn, where, client_id)

@@ -150,7 +150,9 @@ async def find(conn: AsyncConnection, reference: str) -> int:
         name=text,
     )
     if found is None:
-        raise NotFoundError(f"there is no client {reference!r}", remedy="see: dca-daemon client list")
+        raise NotFoundError(
+            f"there is no client {reference!r}", remedy="see: dca-daemon client list", field="client"
+        )
     return int(found.id)
 
 

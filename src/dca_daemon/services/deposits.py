@@ -70,7 +70,7 @@ async def record(
         await clients.refuse_receiver(conn, client_id, "can have no deposit")
         where = await pools.find(conn, pool)
         await pools.require_currency(conn, where, currency)
-        amount_minor = parse_fiat(amount, where.currency)
+        amount_minor = parse_fiat(amount, where.currency, field="amount")
         deposit_id: int = await scalar(
             conn,
             """INSERT INTO deposit (client_id, pool_id, amount_minor, note)

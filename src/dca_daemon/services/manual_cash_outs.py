@@ -238,7 +238,7 @@ def _row(
         device_id=device_id,
         crypto_code="BTC" if settled is None else settled.crypto_code,
         crypto_atoms=Decimal(entry.sats),
-        fiat=from_minor(parse_fiat(entry.fiat, place.pool.currency), place.pool.currency),
+        fiat=from_minor(parse_fiat(entry.fiat, place.pool.currency, field="fiat"), place.pool.currency),
         fiat_code=place.pool.currency,
         status=MANUAL,
         dispense=True,

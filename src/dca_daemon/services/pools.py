@@ -75,7 +75,9 @@ async def add(db: Database, *, name: str, currency: str, actor: str) -> Pool:
         # The default pool was given its id, so the sequence knows nothing of it.
         await execute(conn, "LOCK TABLE pool IN SHARE ROW EXCLUSIVE MODE")
         if await one(conn, "SELECT id FROM pool WHERE lower(name) = lower(:name)", name=name) is not None:
-            raise ConflictError(f"there is a pool {name!r} already", remedy="see: dca-daemon pool list")
+            raise ConflictError(
+                f"there is a pool {name!r} already", remedy="see: dca-daemon pool list", field="pool"
+            )
         added = await one(
             conn,
             """INSERT INTO pool (id, name, currency) SELECT max(id) + 1, :name, :currency FROM pool
@@ -126,7 +128,9 @@ async def find(conn: AsyncConnection, reference: str | None) -> Pool:
         text=" ".join(reference.split()),
     )
     if found is None:
-        raise NotFoundError(f"there is no pool {plain(reference)!r}", remedy="see: dca-daemon pool list")
+        raise NotFoundError(
+            f"there is no pool {plain(reference)!r}", remedy="see: dca-daemon pool list", field="pool"
+        )
     return Pool(found.id, found.name, found.currency)
 
 
@@ -140,6 +144,7 @@ async def require_currency(conn: AsyncConnection, where: Pool, currency: str | N
     raise InputError(
         f"the pool {where.name!r} is in {where.currency}, not in {plain(wanted)}",
         remedy=f"pools in {wanted}: {names} (--pool)" if names else f"no pool is in {plain(wanted)}",
+        field="currency",
     )
 
 
@@ -157,7 +162,9 @@ async def find_machine(conn: AsyncConnection, reference: str) -> str:
         text=text,
     )
     if not found:
-        raise NotFoundError(f"there is no machine {plain(reference)!r}", remedy="see: dca-daemon machine list")
+        raise NotFoundError(
+            f"there is no machine {plain(reference)!r}", remedy="see: dca-daemon machine list", field="machine"
+        )
     if len(found) > 1:
         raise ConflictError(
             f"several machines are called {plain(reference)!r}", remedy="give more of the device id: machine list"

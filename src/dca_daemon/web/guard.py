@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dca_daemon.runtime.health import HostCheck
 from dca_daemon.web.desk import Desk
-from dca_daemon.web.problems import API, answer
+from dca_daemon.web.problems import API, answer, unexpected
 
 BODY_MAX_BYTES = 65_536
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -48,6 +48,7 @@ def guarded(app: FastAPI, desk: Desk) -> None:
     app.add_middleware(SameOrigin, base_url=desk.base_url)
     app.add_middleware(BodyLimit)
     app.add_middleware(HostCheck, allowed_hosts=names, setting="console.allowed_hosts")
+    app.add_middleware(Faults)
     app.add_middleware(SecurityHeaders, secure=desk.secure)
 
 
@@ -71,6 +72,28 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+class Faults:
+    """Answers what is a bug of ours, within what adds the headers: Starlette itself would do it outside."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def told(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, told)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            await unexpected(Request(scope), error)(scope, receive, send)
 
 
 class SameOrigin:

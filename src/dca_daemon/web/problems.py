@@ -94,7 +94,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(ValidationError, _not_valid)
     app.add_exception_handler(StarletteHTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 async def _ours(request: Request, error: Exception) -> Response:
@@ -103,7 +102,7 @@ async def _ours(request: Request, error: Exception) -> Response:
     if isinstance(error, LoginNeededError):
         return _not_logged_in(request, error)
     if status >= 500:
-        log.warning("console.failed", path=request.url.path, code=error.code, error=error.message)
+        log.warning("console.failed", path=_template(request), code=error.code, error=error.message)
     fields = {error.field: error.message} if error.field else {}
     return answer(request, status, error.code, error.message, remedy=error.remedy, fields=fields)
 
@@ -148,10 +147,15 @@ async def _http(request: Request, error: Exception) -> Response:
     return answer(request, error.status_code, code, words, headers=headers)
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+def unexpected(request: Request, error: Exception) -> Response:
     """A bug: told to who runs this, not to who asked."""
-    log.error("console.bug", path=request.url.path, error=redact_text(repr(error)), exc_info=error)
+    log.error("console.bug", path=_template(request), error=redact_text(repr(error)), exc_info=error)
     return answer(request, 500, "error", "something went wrong here; it is in the console's log", remedy=None)
+
+
+def _template(request: Request) -> str:
+    """The route's path without what is filled in, which may be a secret, as in a login link."""
+    return str(getattr(request.scope.get("route"), "path", "no route"))
 
 
 def answer(
