@@ -35,7 +35,7 @@ API: dict[str, dict[str, Least]] = {
     "/deposits/{deposit_id}": {"GET": Scope.READ},
     "/deposits/{deposit_id}/confirm": {"POST": Scope.DEPOSITS},
     "/deposits/{deposit_id}/void": {"POST": Scope.DEPOSITS},
-    "/deposits/give-back": {"POST": Scope.DEPOSITS},
+    "/give-backs": {"POST": Scope.DEPOSITS},
     "/events": {"GET": Scope.READ},
     "/events/stream": {"GET": Scope.READ},
     "/webhooks": {"GET": Scope.ADMIN, "POST": Scope.ADMIN},

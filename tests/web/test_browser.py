@@ -5,7 +5,6 @@ The pictures are kept in build/screenshots, to be looked at.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
@@ -18,11 +17,10 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright
 
 from dca_daemon.domain.rights import Role
-from dca_daemon.ledger.signals import Signals
-from dca_daemon.runtime.health import HealthServer
 from dca_daemon.services import deposits, users
 from dca_daemon.web.navigation import MENU
 from tests.web.conftest import Console
+from tests.web.serving import served
 
 CHROMIUM = os.environ.get("DCA_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
@@ -35,25 +33,6 @@ _FLAGS = [
 ]  # fmt: skip
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here (apt-get install chromium)")
-
-
-@asynccontextmanager
-async def served(console: Console) -> AsyncIterator[str]:
-    """The console on a port of its own, with what feeds its live regions."""
-    stop = asyncio.Event()
-    server = HealthServer(console.app, "127.0.0.1", 0)
-    port = server.bind()
-    streams = console.app.state.live
-    signals = Signals(console.dsn, streams.subscriptions.wake)
-    tasks = [
-        asyncio.create_task(work)
-        for work in (server.run(stop), streams.subscriptions.run(stop), signals.run(stop))
-    ]
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        stop.set()
-        await asyncio.wait_for(asyncio.gather(*tasks), 20)
 
 
 @asynccontextmanager

@@ -18,7 +18,6 @@ from dca_daemon.services import intents
 from dca_daemon.web.action_pages import prepared
 from dca_daemon.web.actions import Action, Call
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import Caller, scoped
 from dca_daemon.web.wishes import Wish
 
@@ -48,7 +47,6 @@ def action_api(actions: Iterable[Action[Any, Any]], tag: str) -> APIRouter:
             description=action.explanation or None,
             status_code=action.api_status,
             response_model=action.answer_model,
-            responses=PROBLEMS,
             openapi_extra={"x-scope": str(action.scope)},
         )
     return router

@@ -17,6 +17,7 @@ from dca_daemon.web.desk import Desk
 from dca_daemon.web.guard import guarded
 from dca_daemon.web.live import Live
 from dca_daemon.web.pages import deposits, login, overview, webhooks
+from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rendering import environment, page, see_other
 from dca_daemon.web.rights import at_least, scoped, sees_still
 
@@ -41,7 +42,7 @@ def create_app(desk: Desk, streams: Live) -> FastAPI:
     for router in _pages():
         app.include_router(router)
     for router in _api():
-        app.include_router(router, prefix=API_PATH)
+        app.include_router(router, prefix=API_PATH, responses=PROBLEMS)
     guarded(app, desk)
     return app
 

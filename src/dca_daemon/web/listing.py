@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Query
+from pydantic import AwareDatetime, BeforeValidator
 from starlette.requests import Request
 
 from dca_daemon.web.rendering import query
@@ -16,6 +18,16 @@ T = TypeVar("T")
 PAGE = 50
 LIMIT_MAX = 200
 
+_ISO = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*")
+
+
+def _iso(value: object) -> object:
+    if isinstance(value, str) and not _ISO.fullmatch(value.strip()):
+        raise ValueError("must be a time with its zone, like 2026-01-31T00:00:00-06:00")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_iso)]  # pydantic itself would take a number for one
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="At most so many.")]
 After = Annotated[
     int | None, Query(ge=1, le=2**63 - 1, description="Go on after this one: `next` of the page before.")

@@ -15,8 +15,7 @@ from dca_daemon.services.cash import Movement
 from dca_daemon.services.deposits import BalanceChange, DepositView
 from dca_daemon.web.api.values import Out, fiat
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, Limit, cut
-from dca_daemon.web.problems import PROBLEMS
+from dca_daemon.web.listing import PAGE, After, Limit, Moment, cut
 from dca_daemon.web.rights import scoped
 from dca_daemon.web.wishes import MAX_ID
 
@@ -110,9 +109,7 @@ class DepositsOut(Out):
     next: str | None = Field(description="To be given as `after`; null: that was all.")
 
 
-router = APIRouter(
-    prefix="/deposits", tags=["deposits"], dependencies=[Depends(scoped(Scope.READ))], responses=PROBLEMS
-)
+router = APIRouter(prefix="/deposits", tags=["deposits"], dependencies=[Depends(scoped(Scope.READ))])
 
 
 @router.get("", summary="List deposits")
@@ -121,8 +118,8 @@ async def list_deposits(
     client: Annotated[str | None, Query(max_length=200, description="By number or name.")] = None,
     state: State | None = None,
     pool: Annotated[str | None, Query(max_length=200, description="By number or name.")] = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     limit: Limit = PAGE,
     after: After = None,
 ) -> DepositsOut:

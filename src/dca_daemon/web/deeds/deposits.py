@@ -173,6 +173,7 @@ ACTIONS = (
         name="deposit.give-back",
         title="Give notes back",
         path="/deposits/give-back",
+        api_path="/give-backs",
         wish=GiveBack,
         role=Role.OPERATOR,
         scope=Scope.DEPOSITS,

@@ -1,0 +1,34 @@
+"""The API against what it says of itself: Schemathesis sends what the OpenAPI allows, and what it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from tests.web.conftest import Console
+from tests.web.serving import served
+
+EXAMPLES = int(os.environ.get("DCA_TEST_API_EXAMPLES", "4"))
+
+
+async def test_the_api_is_as_it_says(console: Console, tmp_path: Path) -> None:
+    await console.add_client("Ana")
+    config = tmp_path / "schemathesis.toml"
+    config.write_text('[headers]\nAuthorization = "${DCA_TEST_AUTHORIZATION}"\n')
+    async with served(console) as address, console.program() as program:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "schemathesis.cli", "--config-file", str(config),
+            "run", f"{address}/api/v1/openapi.json",
+            "--exclude-path", "/api/v1/events/stream",  # it never ends
+            "--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES), "--seed", "1",
+            "--checks", "all",
+            # An amount may be well formed, and yet too much; an Allow header may name but one of two methods.
+            "--exclude-checks", "positive_data_acceptance,unsupported_method",
+            "--generation-database", "none", "--request-timeout", "20", "--no-color",
+            env={**os.environ, "DCA_TEST_AUTHORIZATION": program.headers["Authorization"]},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=tmp_path,
+        )  # fmt: skip
+        out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
