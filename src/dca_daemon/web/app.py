@@ -11,19 +11,21 @@ from dca_daemon.web.action_api import action_api
 from dca_daemon.web.action_pages import action_pages
 from dca_daemon.web.api import deposits as deposits_api
 from dca_daemon.web.api import events as events_api
+from dca_daemon.web.api import users as users_api
 from dca_daemon.web.api import webhooks as webhooks_api
 from dca_daemon.web.deeds import deposits as deposit_deeds
+from dca_daemon.web.deeds import users as user_deeds
 from dca_daemon.web.desk import Desk
 from dca_daemon.web.guard import guarded
 from dca_daemon.web.live import Live
-from dca_daemon.web.pages import deposits, login, overview, webhooks
+from dca_daemon.web.pages import deposits, login, overview, users, webhooks
 from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rendering import environment, page, see_other
 from dca_daemon.web.rights import at_least, scoped, sees_still
 
 API_PATH = "/api/v1"
 
-_DEEDS = {"deposits": deposit_deeds.ACTIONS}
+_DEEDS = {"deposits": deposit_deeds.ACTIONS, "users": user_deeds.ACTIONS}
 
 
 def create_app(desk: Desk, streams: Live) -> FastAPI:
@@ -59,6 +61,7 @@ def _pages() -> list[APIRouter]:
         static_files.router,
         login.router,
         sees,
+        users.router,
         live.router(viewer, sees_still),
         webhooks.router(admin, page, see_other),
     ]
@@ -68,6 +71,7 @@ def _api() -> list[APIRouter]:
     return [
         *(action_api(actions, tag) for tag, actions in _DEEDS.items()),
         deposits_api.router,
+        users_api.router,
         events_api.router(scoped(Scope.READ)),
         webhooks_api.router(scoped(Scope.ADMIN)),
     ]

@@ -1,0 +1,100 @@
+"""`/api/v1/users` and `/api/v1/tokens`: who may use the console and the API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import Field
+from starlette.requests import Request
+
+from dca_daemon.domain.rights import Role, Scope
+from dca_daemon.services import api_tokens, users
+from dca_daemon.services.api_tokens import TokenView
+from dca_daemon.services.users import UserView
+from dca_daemon.web.api.values import Out
+from dca_daemon.web.desk import desk_of
+from dca_daemon.web.listing import PAGE, After, Limit, cut
+from dca_daemon.web.problems import PROBLEMS
+from dca_daemon.web.rights import Caller, scoped
+from dca_daemon.web.wishes import MAX_ID
+
+
+class UserOut(Out):
+    """Somebody who may use the console; `sessions`: how many are open."""
+
+    name: str
+    role: Role
+    has_password: bool
+    created_at: datetime
+    disabled_at: datetime | None
+    last_seen_at: datetime | None
+    sessions: int
+
+    @classmethod
+    def of(cls, view: UserView) -> UserOut:
+        return cls.model_validate({name: getattr(view, name) for name in cls.model_fields})
+
+
+class UsersOut(Out):
+    """Everybody."""
+
+    users: list[UserOut]
+
+
+class TokenOut(Out):
+    """A token, without itself; `hint`: how it begins."""
+
+    id: int
+    name: str
+    hint: str
+    scopes: list[Scope]
+    client_id: int | None
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, view: TokenView) -> TokenOut:
+        fields = {name: getattr(view, name) for name in cls.model_fields if name not in ("id", "scopes")}
+        return cls.model_validate({"id": view.token_id, "scopes": list(view.scopes), **fields})
+
+
+class TokensOut(Out):
+    """A page of tokens, the newest first."""
+
+    tokens: list[TokenOut]
+    next: str | None = Field(description="To be given as `after`; null: that was all.")
+
+
+router = APIRouter(responses=PROBLEMS)
+Admin = Annotated[Caller, Depends(scoped(Scope.ADMIN))]
+
+
+@router.get("/users", summary="List users", tags=["users"])
+async def list_users(request: Request, caller: Admin) -> UsersOut:
+    """Those who may log in first."""
+    del caller
+    return UsersOut(users=[UserOut.of(one) for one in await users.list_all(desk_of(request).db)])
+
+
+@router.get("/tokens", summary="List tokens", tags=["tokens"])
+async def list_tokens(
+    request: Request, caller: Admin, revoked: bool = False, limit: Limit = PAGE, after: After = None
+) -> TokensOut:
+    """The newest first; with `revoked`, also those that are."""
+    del caller
+    found = await api_tokens.list_all(desk_of(request).db, revoked=revoked, before=after, limit=limit + 1)
+    page = cut(found, limit, lambda one: one.token_id)
+    return TokensOut(tokens=[TokenOut.of(one) for one in page.items], next=page.next)
+
+
+@router.post("/tokens/{token_id}/revoke", summary="Revoke a token", tags=["tokens"])
+async def revoke_token(
+    request: Request, caller: Admin, token_id: Annotated[int, Path(ge=1, le=MAX_ID)]
+) -> TokenOut:
+    """It opens nothing any more."""
+    return TokenOut.of(await api_tokens.revoke(desk_of(request).db, str(token_id), actor=caller.actor))
