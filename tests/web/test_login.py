@@ -117,6 +117,34 @@ async def test_a_look_of_a_stream_keeps_no_session_alive(console: Console) -> No
         assert (await ana.get("/deposits")).status_code == 303
 
 
+async def test_ones_own_account(console: Console) -> None:
+    await users.add(console.db, name="ana", role=Role.VIEWER, password=GOOD, actor=ROOT)
+    async with browser(console) as ana, browser(console, **{"User-Agent": "<b>other"}) as other:
+        for one in (ana, other):
+            assert (await one.post("/login", data={"name": "ana", "password": GOOD})).status_code == 303
+        page = (await ana.get("/account")).text
+        assert page.count("this one)") == 1 and "&lt;b&gt;other" in page
+        bad = [
+            ("old", {"old": "no"}),
+            ("password", {"password": "short", "again": "short"}),
+            ("again", {"again": "x"}),
+        ]
+        for field, change in bad:
+            fields = {"old": GOOD, "password": "another good one", "again": "another good one"} | change
+            answer = await ana.post("/account/password", data=fields)
+            assert answer.status_code == 422 and f'id="{field}-wrong"' in answer.text, field
+            assert "another good" not in answer.text and GOOD not in answer.text
+        assert (await other.get("/account")).status_code == 200
+        fields = {"old": GOOD, "password": "another good one", "again": "another good one"}
+        assert (await ana.post("/account/password", data=fields)).status_code == 303
+        assert "is changed" in (await ana.get("/account")).text
+        assert (await other.get("/account")).status_code == 303
+        await other.post("/login", data={"name": "ana", "password": "another good one"})
+        assert (await ana.post("/account/end-others")).status_code == 303
+        assert "were ended: 1" in (await ana.get("/account")).text
+        assert (await other.get("/account")).status_code == 303
+
+
 async def test_programs_show_a_token(console: Console) -> None:
     _, reads = await api_tokens.add(console.db, name="reads", scopes=[Scope.READ], actor=ROOT)
     _, writes = await api_tokens.add(console.db, name="writes", scopes=[Scope.PAYOUTS], actor=ROOT)

@@ -18,7 +18,7 @@ from dca_daemon.web.deeds import users as user_deeds
 from dca_daemon.web.desk import Desk
 from dca_daemon.web.guard import guarded
 from dca_daemon.web.live import Live
-from dca_daemon.web.pages import deposits, login, overview, users, webhooks
+from dca_daemon.web.pages import account, deposits, login, overview, users, webhooks
 from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rendering import environment, page, see_other
 from dca_daemon.web.rights import at_least, scoped, sees_still
@@ -61,6 +61,7 @@ def _pages() -> list[APIRouter]:
         static_files.router,
         login.router,
         sees,
+        account.router,
         users.router,
         live.router(viewer, sees_still),
         webhooks.router(admin, page, see_other),

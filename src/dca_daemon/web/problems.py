@@ -9,10 +9,12 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, HTTPException
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import compile_path
 
 from dca_daemon.domain.errors import DcaError
 from dca_daemon.runtime.redaction import redact_text
@@ -142,9 +144,21 @@ def _said(item: Mapping[str, Any]) -> str:
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
     headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
     code = "not-found" if error.status_code == 404 else "http"
     words = "there is nothing at this address" if error.status_code == 404 else str(error.detail)
     return answer(request, error.status_code, code, words, headers=headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """All that the path may be asked for with; each route knows only its own."""
+    return {
+        method
+        for route in iter_route_contexts(request.app.routes)
+        if compile_path(str(route.path))[0].match(request.url.path)
+        for method in route.methods or ()
+    }
 
 
 def unexpected(request: Request, error: Exception) -> Response:
