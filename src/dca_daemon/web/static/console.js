@@ -25,6 +25,7 @@
   const open = () => {
     source = new EventSource("/live?topics=" + encodeURIComponent(topics.join(",")));
     source.addEventListener("changed", soon);
+    source.addEventListener("open", soon); // what changed before we listened
     source.addEventListener("over", () => location.reload());
     source.addEventListener("error", () => {
       // The browser tries again by itself, unless it was refused: then a look now and then does.
@@ -34,7 +35,7 @@
   const shut = () => { source?.close(); source = null; };
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) shut();
-    else if (!source) { open(); soon(); }
+    else if (!source) open();
   });
   addEventListener("pagehide", shut);
   open();
