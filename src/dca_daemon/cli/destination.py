@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +27,6 @@ Address = Annotated[
 ]
 Lnurl = Annotated[str | None, typer.Option("--lnurl", metavar="LNURL1…", help="Pay it to this LNURL-pay code.")]
 
-_KEY = re.compile(r"[\x21-\x7e]{8,256}")
 _WHAT = "the invoice key"
 
 
@@ -36,17 +34,15 @@ def read_destination(
     key_file: Path | None, key_stdin: bool, lightning_address: str | None, lnurl: str | None
 ) -> Destination:
     """The destination that was given, or the key that is typed at a hidden prompt."""
-    from dca_daemon.payouts.wallet import Destination, DestinationKind
+    from dca_daemon.services.destinations import given
 
     ways = [key_file is not None, key_stdin, lightning_address is not None, lnurl is not None]
     if ways.count(True) > 1:
         raise usage_error(
             "give one destination: --lnbits-key-file, --lnbits-key-stdin, --lightning-address or --lnurl"
         )
-    if lightning_address is not None:
-        return Destination(DestinationKind.LIGHTNING_ADDRESS, address=lightning_address.strip().lower())
-    if lnurl is not None:
-        return Destination(DestinationKind.LNURL, address=lnurl.strip())
+    if lightning_address is not None or lnurl is not None:
+        return given(lightning_address=lightning_address, lnurl=lnurl)
     if key_file is not None:
         key = read_secret_file(key_file, _WHAT)
     elif key_stdin:
@@ -58,6 +54,4 @@ def read_destination(
             "where is the client to be paid?",
             remedy="give --lnbits-key-file, --lnbits-key-stdin, --lightning-address or --lnurl",
         )
-    if not _KEY.fullmatch(key):
-        raise InputError("this is no invoice key", remedy="it is one word of 8 to 256 characters without blanks")
-    return Destination(DestinationKind.LNBITS, invoice_key=key)
+    return given(invoice_key=key)

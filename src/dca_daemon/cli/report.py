@@ -51,7 +51,7 @@ def client(
     By when things happened. --csv writes every record of that time, the newest first; --limit is for the screen
     and --json.
     """
-    from dca_daemon.services.reports import clients
+    from dca_daemon.services.reports import clients, statement
 
     _one_form(csv, as_json)
     days_of = read_zone(zone)
@@ -60,11 +60,10 @@ def client(
     async def to_csv(db: Database) -> int:
         count = 0
         with output_to(csv) as write:
-            write(views.csv_line(views.RECORD_COLUMNS))
-            async for line in clients.record_lines(db, client, since=start, until=stop):
-                write(views.csv_line(views.record_values(line)))
+            async for line in statement.csv_lines(db, client, since=start, until=stop):
+                write(line)
                 count += 1
-        return count
+        return count - 1  # without the names of the columns
 
     async def work(db: Database) -> tuple[list[ClientReport], ClientSats, list[RecordLine]]:
         reports, sats = await clients.one_client(db, client, since=start, until=stop)
@@ -80,7 +79,7 @@ def client(
             {
                 "reports": [views.client_dict(report) for report in reports],
                 "sats": views.sats_dict(sats),
-                "records": [views.record_dict(line) for line in lines],
+                "records": [statement.record_dict(line) for line in lines],
             }
         )
         return

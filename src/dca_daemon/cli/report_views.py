@@ -107,37 +107,6 @@ def sats_dict(sats: ClientSats) -> dict[str, int]:
     }
 
 
-def record_dict(line: RecordLine) -> dict[str, Any]:
-    """One distribution record; its price is the pair of `sats` and `fiat`."""
-    return {
-        "record_id": line.record_id,
-        "happened_at": iso(line.happened_at),
-        "booked_at": iso(line.booked_at),
-        "type": line.type,
-        "kind": line.kind,
-        "cash_out_id": line.cash_out_id,
-        "sats": line.sats,
-        "fiat": fiat_json(line.fiat_minor, line.currency),
-        "currency": line.currency,
-        "fiat_per_btc": price_json(line.sats, line.fiat_minor, line.currency),
-        "state": line.state,
-        "reversed_at": iso(line.reversed_at),
-        "payout_id": line.payout_id,
-    }
-
-
-RECORD_COLUMNS = (
-    *("record_id", "happened_at", "booked_at", "type", "kind", "cash_out_id", "sats", "fiat", "currency"),
-    *("fiat_per_btc", "state", "reversed_at", "payout_id"),
-)
-
-
-def record_values(line: RecordLine) -> list[Any]:
-    """The same as a line of CSV."""
-    data = record_dict(line)
-    return [data[name] for name in RECORD_COLUMNS]
-
-
 def show_client(report: ClientReport, zone: ZoneInfo) -> None:
     """For people: how the deposits became what is left, and at what price."""
     r, currency = report, report.currency

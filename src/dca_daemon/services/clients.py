@@ -85,10 +85,31 @@ async def add(
     actor: str,
 ) -> tuple[ClientView, DestinationInfo]:
     """Adds a client after its destination has answered. Raises `InputError` or a `WalletError`."""
+    info = await check_new(db, wallet, name, destination)
+    added = await add_checked(db, keys, name=name, mode=mode, destination=destination, info=info, actor=actor)
+    return added, info
+
+
+async def check_new(db: Database, wallet: Wallet, name: str, destination: Destination) -> DestinationInfo:
+    """What the destination of a client to be answers; no transaction is open meanwhile. Raises as `add` does."""
     name = checked_name(name)
     async with db.transaction() as conn:
         await _refuse_name_taken(conn, name)
-    info = await wallet.check_destination(destination)
+    return await wallet.check_destination(destination)
+
+
+async def add_checked(
+    db: Database,
+    keys: KeyRing,
+    *,
+    name: str,
+    mode: Mode,
+    destination: Destination,
+    info: DestinationInfo,
+    actor: str,
+) -> ClientView:
+    """Adds a client whose destination has answered with `info`. Raises `InputError`."""
+    name = checked_name(name)
 
     async def work(conn: AsyncConnection) -> int:
         destination_id = await save_destination(conn, keys, destination, info)
@@ -117,21 +138,23 @@ async def add(
             raise _name_taken(name) from None
         raise
     log.info("client.added", client_id=client_id, mode=mode, destination=destination.kind)
-    return await show(db, str(client_id)), info
+    return await show(db, str(client_id))
 
 
 def checked_name(name: str) -> str:
     """The name as it is kept. Raises `InputError` for one that a client can't have."""
     name = " ".join(name.split())
     if not name or len(name) > NAME_MAX_CHARS or not name.isprintable():
-        raise InputError(f"a client's name has 1 to {NAME_MAX_CHARS} printable characters")
+        raise InputError(f"a client's name has 1 to {NAME_MAX_CHARS} printable characters", field="name")
     if name.isdecimal():
-        raise InputError(f"{name!r} is no name for a client", remedy="a number would be taken for a client's id")
+        remedy = "a number would be taken for a client's id"
+        raise InputError(f"{name!r} is no name for a client", remedy=remedy, field="name")
     return name
 
 
 def _name_taken(name: str) -> ConflictError:
-    return ConflictError(f"there is a client named {name!r} already", remedy="choose a name of its own")
+    text = f"there is a client named {name!r} already"
+    return ConflictError(text, remedy="choose a name of its own", field="name")
 
 
 async def _refuse_name_taken(conn: AsyncConnection, name: str) -> None:
@@ -250,9 +273,33 @@ async def set_destination(
 
     A payout that is under way keeps the destination that it was reserved for.
     """
+    info = await check_destination(db, wallet, reference, destination)
+    return await set_checked_destination(db, keys, reference, destination, info, actor=actor, reason=reason)
+
+
+async def check_destination(
+    db: Database, wallet: Wallet, reference: str, destination: Destination
+) -> DestinationInfo:
+    """What another destination of a client answers; no transaction is open meanwhile.
+
+    Raises `NotFoundError` or a `WalletError`.
+    """
     async with db.transaction() as conn:
         await find(conn, reference)
-    info = await wallet.check_destination(destination)
+    return await wallet.check_destination(destination)
+
+
+async def set_checked_destination(
+    db: Database,
+    keys: KeyRing,
+    reference: str,
+    destination: Destination,
+    info: DestinationInfo,
+    *,
+    actor: str,
+    reason: str | None = None,
+) -> ClientView:
+    """The same with a destination that has answered with `info`."""
 
     async def work(conn: AsyncConnection) -> int:
         client_id = await find(conn, reference)

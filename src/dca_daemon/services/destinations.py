@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dca_daemon.domain.errors import InputError
 from dca_daemon.ledger.db import Database, execute, rows, scalar
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.wallet import Destination, DestinationInfo, DestinationKind
 from dca_daemon.services.audit import audit
+
+_KEY = re.compile(r"[\x21-\x7e]{8,256}")
+
+
+def given(
+    *, invoice_key: str | None = None, lightning_address: str | None = None, lnurl: str | None = None
+) -> Destination:
+    """The destination that a person gave in one of these ways. Raises `InputError`; no message holds the key."""
+    ways = [invoice_key is not None, lightning_address is not None, lnurl is not None]
+    if ways.count(True) != 1:
+        raise InputError(
+            "give one destination: the invoice key of an LNbits wallet, a Lightning address, or an LNURL"
+        )
+    if lightning_address is not None:
+        return Destination(DestinationKind.LIGHTNING_ADDRESS, address=lightning_address.strip().lower())
+    if lnurl is not None:
+        return Destination(DestinationKind.LNURL, address=lnurl.strip())
+    assert invoice_key is not None
+    if not _KEY.fullmatch(invoice_key.strip()):
+        raise InputError(
+            "this is no invoice key",
+            remedy="it is one word of 8 to 256 characters without blanks",
+            field="invoice_key",
+        )
+    return Destination(DestinationKind.LNBITS, invoice_key=invoice_key.strip())
 
 
 def describe(kind: str, address: str | None, wallet_id: str | None, name: str | None) -> str:
