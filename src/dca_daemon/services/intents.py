@@ -173,18 +173,9 @@ async def once(
         if key is None:
             return await work(OneTransaction(db, conn))
         await scalar(conn, "SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", name=f"once {actor} {key}")
-        stored = await one(
-            conn,
-            "SELECT request_hash, status, body_sealed FROM idempotency_key WHERE actor = :actor AND key = :key",
-            actor=actor,
-            key=key,
-        )
+        stored = await _answered(conn, keys, actor, key, request_hash)
         if stored is not None:
-            if stored.request_hash != request_hash:
-                raise ConflictError(
-                    "this Idempotency-Key came with another request before", remedy="take a new key for it"
-                )
-            return Answer(stored.status, keys.decrypt(bytes(stored.body_sealed)), again=True)
+            return stored
         answer = await work(OneTransaction(db, conn))
         await execute(
             conn,
@@ -199,6 +190,33 @@ async def once(
         return answer
 
     return await db.run(whole)
+
+
+async def answered(db: Database, keys: KeyRing, *, actor: str, key: str, request: str) -> Answer | None:
+    """What `once` answered to this request with this key, if it did: known before anything outside is asked again.
+
+    Raises `ConflictError` as `once` does.
+    """
+    async with db.transaction() as conn:
+        return await _answered(conn, keys, actor, key, hashlib.sha256(request.encode()).hexdigest())
+
+
+async def _answered(
+    conn: AsyncConnection, keys: KeyRing, actor: str, key: str, request_hash: str
+) -> Answer | None:
+    stored = await one(
+        conn,
+        "SELECT request_hash, status, body_sealed FROM idempotency_key WHERE actor = :actor AND key = :key",
+        actor=actor,
+        key=key,
+    )
+    if stored is None:
+        return None
+    if stored.request_hash != request_hash:
+        raise ConflictError(
+            "this Idempotency-Key came with another request before", remedy="take a new key for it"
+        )
+    return Answer(stored.status, keys.decrypt(bytes(stored.body_sealed)), again=True)
 
 
 async def prune(db: Database) -> int:

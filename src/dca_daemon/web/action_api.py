@@ -102,6 +102,11 @@ async def _carry_out(
     request: Request, action: Action[Any, Any], caller: Caller, wish: Wish, key: str | None, dry_run: bool
 ) -> Response:
     desk = desk_of(request)
+    asked = json.dumps([request.method, request.url.path, wish.model_dump(mode="json")], sort_keys=True)
+    if action.prepare is not None and key and not dry_run:
+        before = await intents.answered(desk.db, desk.keys, actor=caller.actor, key=key, request=asked)
+        if before is not None:
+            return _json(before, {"Idempotency-Replayed": "true"})
     found = await prepared(action, desk, caller.actor, wish)
 
     async def work(db: Database) -> intents.Answer:
@@ -113,7 +118,6 @@ async def _carry_out(
             rehearsal = await intents.rehearse(desk.db, work)
         return _json(rehearsal.result, {"Dry-Run": "true"})
     with held_back() as let_go:
-        asked = json.dumps([request.method, request.url.path, wish.model_dump(mode="json")], sort_keys=True)
         answer = await intents.once(desk.db, desk.keys, actor=caller.actor, key=key, request=asked, work=work)
         let_go()
     return _json(answer, {"Idempotency-Replayed": "true"} if answer.again else {})
