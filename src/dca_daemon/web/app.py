@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Depends, FastAPI
 
 from dca_daemon.domain.rights import Role, Scope
@@ -9,16 +11,21 @@ from dca_daemon.runtime.version import program_version
 from dca_daemon.web import live, problems, static_files
 from dca_daemon.web.action_api import action_api
 from dca_daemon.web.action_pages import action_pages
+from dca_daemon.web.actions import Action
+from dca_daemon.web.api import adjustments as adjustments_api
+from dca_daemon.web.api import clients as clients_api
 from dca_daemon.web.api import deposits as deposits_api
 from dca_daemon.web.api import events as events_api
 from dca_daemon.web.api import users as users_api
 from dca_daemon.web.api import webhooks as webhooks_api
+from dca_daemon.web.deeds import adjustments as adjustment_deeds
+from dca_daemon.web.deeds import clients as client_deeds
 from dca_daemon.web.deeds import deposits as deposit_deeds
 from dca_daemon.web.deeds import users as user_deeds
 from dca_daemon.web.desk import Desk
 from dca_daemon.web.guard import guarded
 from dca_daemon.web.live import Live
-from dca_daemon.web.pages import account, deposits, login, overview, users, webhooks
+from dca_daemon.web.pages import account, clients, deposits, login, overview, users, webhooks
 from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rendering import environment, page, see_other
 from dca_daemon.web.rights import at_least, scoped, sees_still
@@ -26,6 +33,10 @@ from dca_daemon.web.rights import at_least, scoped, sees_still
 API_PATH = "/api/v1"
 
 _DEEDS = {"deposits": deposit_deeds.ACTIONS, "users": user_deeds.ACTIONS}
+_DEEDS: dict[str, tuple[Action[Any, Any], ...]] = {
+    "clients": (*client_deeds.ACTIONS, *adjustment_deeds.ACTIONS),
+    "deposits": deposit_deeds.ACTIONS,
+}
 
 
 def create_app(desk: Desk, streams: Live) -> FastAPI:
@@ -55,7 +66,7 @@ def _pages() -> list[APIRouter]:
     # Forms before lists: /deposits/record is no deposit's number.
     for actions in _DEEDS.values():
         sees.include_router(action_pages(actions))
-    for module in (overview, deposits):
+    for module in (overview, clients, deposits):
         sees.include_router(module.router)
     return [
         static_files.router,
@@ -71,6 +82,8 @@ def _pages() -> list[APIRouter]:
 def _api() -> list[APIRouter]:
     return [
         *(action_api(actions, tag) for tag, actions in _DEEDS.items()),
+        clients_api.router,
+        adjustments_api.router,
         deposits_api.router,
         users_api.router,
         events_api.router(scoped(Scope.READ)),
