@@ -8,35 +8,37 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.runtime.version import program_version
-from dca_daemon.web import live, problems, static_files
+from dca_daemon.web import api, deeds, live, pages, problems, static_files
 from dca_daemon.web.action_api import action_api
 from dca_daemon.web.action_pages import action_pages
 from dca_daemon.web.actions import Action
-from dca_daemon.web.api import adjustments as adjustments_api
-from dca_daemon.web.api import clients as clients_api
-from dca_daemon.web.api import deposits as deposits_api
-from dca_daemon.web.api import events as events_api
-from dca_daemon.web.api import users as users_api
-from dca_daemon.web.api import webhooks as webhooks_api
-from dca_daemon.web.deeds import adjustments as adjustment_deeds
-from dca_daemon.web.deeds import clients as client_deeds
-from dca_daemon.web.deeds import deposits as deposit_deeds
-from dca_daemon.web.deeds import users as user_deeds
 from dca_daemon.web.desk import Desk
 from dca_daemon.web.guard import guarded
 from dca_daemon.web.live import Live
-from dca_daemon.web.pages import account, clients, deposits, login, overview, users, webhooks
 from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rendering import environment, page, see_other
 from dca_daemon.web.rights import at_least, scoped, sees_still
 
 API_PATH = "/api/v1"
 
-_DEEDS = {"deposits": deposit_deeds.ACTIONS, "users": user_deeds.ACTIONS}
+# What can be done, by the name that the API's documentation puts it under.
 _DEEDS: dict[str, tuple[Action[Any, Any], ...]] = {
-    "clients": (*client_deeds.ACTIONS, *adjustment_deeds.ACTIONS),
-    "deposits": deposit_deeds.ACTIONS,
+    "clients": deeds.clients.ACTIONS,
+    "adjustments": deeds.adjustments.ACTIONS,
+    "deposits": deeds.deposits.ACTIONS,
+    "users": deeds.users.ACTIONS,
 }
+_PAGES = (
+    pages.overview,
+    pages.clients,
+    pages.deposits,
+)
+_API = (
+    api.clients,
+    api.adjustments,
+    api.deposits,
+    api.users,
+)
 
 
 def create_app(desk: Desk, streams: Live) -> FastAPI:
@@ -52,40 +54,37 @@ def create_app(desk: Desk, streams: Live) -> FastAPI:
     app.state.live = streams
     app.state.templates = environment()
     problems.install(app)
-    for router in _pages():
+    for router in _page_routers():
         app.include_router(router)
-    for router in _api():
+    for router in _api_routers():
         app.include_router(router, prefix=API_PATH, responses=PROBLEMS)
     guarded(app, desk)
     return app
 
 
-def _pages() -> list[APIRouter]:
+def _page_routers() -> list[APIRouter]:
     viewer, admin = at_least(Role.VIEWER), at_least(Role.ADMIN)
     sees = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
     # Forms before lists: /deposits/record is no deposit's number.
     for actions in _DEEDS.values():
         sees.include_router(action_pages(actions))
-    for module in (overview, clients, deposits):
+    for module in _PAGES:
         sees.include_router(module.router)
     return [
         static_files.router,
-        login.router,
+        pages.login.router,
         sees,
-        account.router,
-        users.router,
+        pages.account.router,
+        pages.users.router,
         live.router(viewer, sees_still),
-        webhooks.router(admin, page, see_other),
+        pages.webhooks.router(admin, page, see_other),
     ]
 
 
-def _api() -> list[APIRouter]:
+def _api_routers() -> list[APIRouter]:
     return [
         *(action_api(actions, tag) for tag, actions in _DEEDS.items()),
-        clients_api.router,
-        adjustments_api.router,
-        deposits_api.router,
-        users_api.router,
-        events_api.router(scoped(Scope.READ)),
-        webhooks_api.router(scoped(Scope.ADMIN)),
+        *(module.router for module in _API),
+        api.events.router(scoped(Scope.READ)),
+        api.webhooks.router(scoped(Scope.ADMIN)),
     ]

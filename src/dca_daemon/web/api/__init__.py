@@ -1,1 +1,21 @@
-"""The API for programs, /api/v1: typed, tokens only, the same services as the pages."""
+"""The API, by subject."""
+
+from dca_daemon.web.api import (
+    adjustments,
+    clients,
+    deposits,
+    events,
+    users,
+    values,
+    webhooks,
+)
+
+__all__ = [
+    "adjustments",
+    "clients",
+    "deposits",
+    "events",
+    "users",
+    "values",
+    "webhooks",
+]

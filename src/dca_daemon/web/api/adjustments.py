@@ -57,7 +57,7 @@ class AdjustmentOut(Out):
 
 
 class AdjustedOut(Out):
-    """An adjustment, and what stood before and after it: fiat as a decimal string, or sats owed less paid ahead."""
+    """An adjustment, and what stood before and after it: fiat as decimal strings, or sats."""
 
     adjustment: AdjustmentOut
     before: str | int

@@ -300,7 +300,7 @@ ACTIONS = (
         wish=SetDestination,
         role=Role.OPERATOR,
         scope=Scope.CLIENTS,
-        explanation="The new destination is asked first: give one, and see who answers. A payout that is under way "
+        explanation="The new destination is asked first: see who answers. A payout that is under way "
         "still goes to the old one.",
         prepare=_check_elsewhere,
         work=_set_destination,
