@@ -12,6 +12,7 @@ import pytest
 
 from dca_daemon.domain.rights import Scope
 from dca_daemon.ledger.db import Database
+from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.services import api_tokens, sessions
 from tests.cli.conftest import Cli, OnBooks, write_config
 from tests.fixtures.postgres import TestDb
@@ -62,9 +63,11 @@ def test_the_way_of_a_user(
     async def enter(db: Database) -> Any:
         limits, visitor = sessions.Limits(sessions.TOUCH, sessions.TOUCH), sessions.Visitor("127.0.0.1")
         await sessions.log_in_by_link(db, url.rpartition("/")[2], visitor=visitor, limits=limits)
-        return await sessions.log_in(db, "ana", "another good one", visitor=visitor, limits=limits)
+        keys = KeyRing(keys_text)
+        return await sessions.log_in(db, keys, "ana", "another good one", visitor=visitor, limits=limits)
 
     assert on_books(enter)
+    cli("user", "no-second-factor", "ana").refused("no second factor")
     listed = cli("user", "list", "--json").done().json["users"]
     assert [(u["name"], u["sessions"]) for u in listed] == [("ana", 1), ("bea", 1)]
     assert "viewer" not in cli("user", "list").done().out

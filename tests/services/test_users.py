@@ -12,6 +12,7 @@ from argon2 import PasswordHasher
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.ledger.db import Database, execute, rows, scalar
+from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.services import api_tokens, login_limits, passwords, sessions, users
 from dca_daemon.services.audit import list_all as audited
 from dca_daemon.services.sessions import Limits, LoginRefusedError, Visitor
@@ -19,13 +20,14 @@ from dca_daemon.services.sessions import Limits, LoginRefusedError, Visitor
 ROOT = "os:root"
 HERE = Visitor("203.0.113.5", "a browser")
 LIMITS = Limits(idle=timedelta(minutes=60), absolute=timedelta(hours=12))
+KEYS = KeyRing(KeyRing.generate())
 GOOD = "correct horse battery"
 
 pytestmark = pytest.mark.usefixtures("cheap_passwords")
 
 
 async def enter(db: Database, name: str, password: str = GOOD, visitor: Visitor = HERE) -> str:
-    return await sessions.log_in(db, name, password, visitor=visitor, limits=LIMITS)
+    return await sessions.log_in(db, KEYS, name, password, visitor=visitor, limits=LIMITS)
 
 
 async def whose(db: Database, token: str, **more: Any) -> str | None:

@@ -25,6 +25,8 @@ PAGES: dict[str, dict[str, Least]] = {
     "/deposits/give-back": {"GET": OPERATOR, "POST": OPERATOR},
     "/account": {"GET": VIEWER},
     "/account/password": {"POST": VIEWER},
+    "/account/second-factor": {"POST": VIEWER},
+    "/account/second-factor/off": {"POST": VIEWER},
     "/account/end-others": {"POST": VIEWER},
     "/users": {"GET": ADMIN},
     "/users/add": {"GET": ADMIN, "POST": ADMIN},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import quote
 
 import httpx
@@ -10,7 +11,7 @@ from starlette.requests import Request
 
 from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.ledger.db import execute, scalar
-from dca_daemon.services import api_tokens, sessions, users
+from dca_daemon.services import api_tokens, second_factor, sessions, users
 from dca_daemon.web.login_page import local_path
 from dca_daemon.web.rights import sees_still
 from tests.web.conftest import ADDRESS, Console
@@ -143,6 +144,46 @@ async def test_ones_own_account(console: Console) -> None:
         assert (await ana.post("/account/end-others")).status_code == 303
         assert "were ended: 1" in (await ana.get("/account")).text
         assert (await other.get("/account")).status_code == 303
+
+
+async def test_a_second_factor(console: Console) -> None:
+    assert second_factor.code_at("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", 1) == "287082"  # RFC 6238, appendix B
+    await users.add(console.db, name="ana", role=Role.VIEWER, password=GOOD, actor=ROOT)
+    login = {"name": "ana", "password": GOOD}
+
+    def code(secret: str, away: int = 0) -> str:
+        return second_factor.code_at(secret, int(time.time()) // 30 + away)
+
+    async with browser(console) as ana, browser(console) as other:
+        await ana.post("/login", data=login)
+        shown = (await ana.get("/account")).text
+        secret = shown.partition("<p><code>")[2].partition("<")[0]
+        sealed = shown.partition('name="sealed" value="')[2].partition('"')[0]
+        for typed in ({"code": "12"}, {"code": code(secret, 9)}, {"code": code(secret), "sealed": "x"}):
+            answer = await ana.post("/account/second-factor", data={"sealed": sealed} | typed)
+            assert answer.status_code == 422 and 'id="code-wrong"' in answer.text
+        foreign = console.keys.encrypt(f"bea {secret}").decode()
+        wrong = await ana.post("/account/second-factor", data={"sealed": foreign, "code": code(secret)})
+        assert wrong.status_code == 422 and foreign not in wrong.text
+        used = code(secret)
+        spaced = {"sealed": sealed, "code": f"{used[:3]} {used[3:]}"}
+        assert (await ana.post("/account/second-factor", data=spaced)).status_code == 303
+        assert (await ana.post("/account/second-factor", data=spaced)).status_code == 422
+        assert secret not in (await ana.get("/account")).text
+        async with console.db.transaction() as conn:
+            assert secret not in await scalar(conn, "SELECT string_agg(u::text, '') FROM console_user u")
+
+        said = set()
+        for typed in ({}, {"code": used}, {"code": "abc"}, {"code": "²" * 6}, {"password": "x" * 12}):
+            refused = await other.post("/login", data=login | typed)
+            said.add((refused.status_code, refused.text))
+            async with console.db.transaction() as conn:
+                await execute(conn, "DELETE FROM login_failure")
+        assert len(said) == 1 and "set-cookie" not in refused.headers
+        assert (await other.post("/login", data=login | {"code": code(secret, 1)})).status_code == 303
+        assert (await ana.post("/account/second-factor/off", data={"code": "1"})).status_code == 422
+        await second_factor.turn_off(console.db, "ana", actor=ROOT)
+        assert (await other.post("/login", data=login)).status_code == 303
 
 
 async def test_programs_show_a_token(console: Console) -> None:

@@ -31,7 +31,7 @@ async def test_the_way_of_a_user(console: Console) -> None:
         found = re.search(r'name="intent" value="([^"]+)"', preview.text)
         assert found and (await browser.post("/users/add", data={"intent": found[1]})).status_code == 303
         visitor, limits = sessions.Visitor("127.0.0.1"), sessions.Limits(sessions.TOUCH, sessions.TOUCH)
-        token = await sessions.log_in(console.db, "vic", GOOD, visitor=visitor, limits=limits)
+        token = await sessions.log_in(console.db, console.keys, "vic", GOOD, visitor=visitor, limits=limits)
 
         listed = (await browser.get("/users")).text
         assert 'href="/users/vic/role?role=viewer"' in listed and "argon2" not in listed

@@ -46,12 +46,13 @@ JSON_KEYS: dict[str, str] = {
     "`commission_sats`, `fixed_sats`, `seconds`",
     "version": "`version`, `python`",
     "user add": "`user` (as `user list`)",
-    "user list": "`users` (`id`, `name`, `role`, `has_password`, `created_at`, `disabled_at`, `last_seen_at`, "
-    "`sessions`: how many are open)",
+    "user list": "`users` (`id`, `name`, `role`, `has_password`, `has_second_factor`, `created_at`, "
+    "`disabled_at`, `last_seen_at`, `sessions`: how many are open)",
     "user set-role": "`user` (as `user list`)",
     "user set-password": "`user` (as `user list`)",
     "user disable": "`user` (as `user list`)",
     "user enable": "`user` (as `user list`)",
+    "user no-second-factor": "`user` (as `user list`)",
     "user login-link": "`user`, `url`: it lets in once, `minutes`",
     "token add": "`token` (as `token list`), `secret`: the token itself, shown this once",
     "token list": "`tokens` (`id`, `name`, `hint`: how it begins, `scopes`, `client_id`, `created_by`, "

@@ -36,6 +36,7 @@ def as_dict(u: UserView) -> dict[str, Any]:
         "name": u.name,
         "role": u.role.value,
         "has_password": u.has_password,
+        "has_second_factor": u.has_second_factor,
         "created_at": iso(u.created_at),
         "disabled_at": iso(u.disabled_at),
         "last_seen_at": iso(u.last_seen_at),
@@ -80,12 +81,13 @@ def list_users(as_json: AsJson = False) -> None:
         print_json({"users": [as_dict(u) for u in found]})
         return
     print_table(
-        ("name", "role", "password", ">sessions", "last seen", "added", "disabled"),
+        ("name", "role", "password", "second factor", ">sessions", "last seen", "added", "disabled"),
         (
             (
                 u.name,
                 u.role.value,
                 "yes" if u.has_password else "no",
+                "yes" if u.has_second_factor else "no",
                 u.sessions,
                 when(u.last_seen_at),
                 when(u.created_at),
@@ -134,6 +136,15 @@ def enable(name: Who, as_json: AsJson = False) -> None:
 
     view = with_books(load(), lambda db: users.enable(db, name, actor=actor()))
     _tell(view, f"{view.name} may use the console again as {view.role.value}.", as_json)
+
+
+@app.command("no-second-factor")
+def no_second_factor(name: Who, as_json: AsJson = False) -> None:
+    """Let somebody log in without a code who has lost the app that makes them."""
+    from dca_daemon.services import second_factor
+
+    view = with_books(load(), lambda db: second_factor.turn_off(db, name, actor=actor()))
+    _tell(view, f"{view.name} needs no code any more to log in.", as_json)
 
 
 @app.command("login-link")

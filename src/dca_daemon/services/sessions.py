@@ -14,7 +14,8 @@ from dca_daemon.domain.errors import DcaError
 from dca_daemon.domain.rights import Role
 from dca_daemon.domain.text import plain, storable
 from dca_daemon.ledger.db import Database, execute, one, rows
-from dca_daemon.services import login_limits
+from dca_daemon.payouts.cipher import KeyRing
+from dca_daemon.services import login_limits, second_factor
 from dca_daemon.services.audit import audit
 from dca_daemon.services.passwords import hashed, outdated, verified
 from dca_daemon.services.users import UserView, show
@@ -74,8 +75,10 @@ def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 
-async def log_in(db: Database, name: str, password: str, *, visitor: Visitor, limits: Limits) -> str:
-    """Begins a session; its token. Raises `LoginRefusedError`."""
+async def log_in(
+    db: Database, keys: KeyRing, name: str, password: str, code: str = "", *, visitor: Visitor, limits: Limits
+) -> str:
+    """Begins a session; its token. `code`: of who has a second factor. Raises `LoginRefusedError`."""
     if await login_limits.begin(db, name=name, address=visitor.address) is None:
         log.warning("console.login-limited", address=visitor.address)
         raise _refusal()
@@ -99,7 +102,7 @@ async def log_in(db: Database, name: str, password: str, *, visitor: Visitor, li
             kept=kept,
             renewed=renewed,
         )
-        if not still:
+        if not still or not await second_factor.passes(conn, keys, user.id, code):
             return None
         await login_limits.succeeded(conn, name=name, address=visitor.address)
         return await _begin(conn, user.id, visitor, limits)
@@ -263,6 +266,6 @@ async def _begin(conn: AsyncConnection, user_id: int, visitor: Visitor, limits: 
 
 def _refusal() -> LoginRefusedError:
     return LoginRefusedError(
-        "name or password are not right, or there were too many tries",
+        "name, password or code are not right, or there were too many tries",
         remedy="check them; after several tries wait some minutes",
     )

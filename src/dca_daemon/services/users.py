@@ -32,6 +32,7 @@ class UserView:
     name: str
     role: Role
     has_password: bool
+    has_second_factor: bool
     created_at: datetime
     disabled_at: datetime | None
     last_seen_at: datetime | None
@@ -242,8 +243,9 @@ async def _end_access(conn: AsyncConnection, user_id: int, keep: bytes | None = 
 
 
 _VIEW = """
-    SELECT u.id AS user_id, u.name, u.role, u.password_hash IS NOT NULL AS has_password, u.created_at,
-           u.disabled_at, s.last_seen_at, s.sessions
+    SELECT u.id AS user_id, u.name, u.role, u.password_hash IS NOT NULL AS has_password,
+           u.totp_secret_encrypted IS NOT NULL AS has_second_factor, u.created_at, u.disabled_at,
+           s.last_seen_at, s.sessions
       FROM console_user u
      CROSS JOIN LATERAL (
            SELECT max(last_seen_at) AS last_seen_at,

@@ -27,6 +27,7 @@ class UserOut(Out):
     name: str
     role: Role
     has_password: bool
+    has_second_factor: bool
     created_at: datetime
     disabled_at: datetime | None
     last_seen_at: datetime | None

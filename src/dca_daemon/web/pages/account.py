@@ -9,9 +9,10 @@ from fastapi import APIRouter, Depends, Form
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.errors import ConfigError, InputError
 from dca_daemon.domain.rights import Role
-from dca_daemon.services import sessions, users
+from dca_daemon.payouts.cipher import KeyRing
+from dca_daemon.services import second_factor, sessions, users
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.rendering import page, see_other
 from dca_daemon.web.rights import Person, at_least, cookie_name, session_limits
@@ -20,6 +21,7 @@ router = APIRouter(prefix="/account", include_in_schema=False)
 
 Whoever = Annotated[Person, Depends(at_least(Role.VIEWER))]
 Secret = Annotated[str, Form(max_length=1000)]
+Code = Annotated[str, Form(max_length=20)]
 
 
 @router.get("")
@@ -45,6 +47,29 @@ async def change_password(
     return see_other(request, "/account", "Your password is changed; your other sessions were ended.")
 
 
+@router.post("/second-factor")
+async def turn_on(request: Request, person: Whoever, sealed: Secret = "", code: Code = "") -> Response:
+    """From now on a login takes a code too. The secret that was shown comes back sealed for this person."""
+    desk = desk_of(request)
+    try:
+        secret = _opened(desk.keys, sealed, person)
+        await second_factor.turn_on(desk.db, desk.keys, person.name, secret=secret, code=code, actor=person.actor)
+    except InputError as error:
+        return await _account(request, person, 422, {"code": str(error)}, sealed=sealed)
+    return see_other(request, "/account", "From now on you need a code to log in.")
+
+
+@router.post("/second-factor/off")
+async def turn_off(request: Request, person: Whoever, code: Code = "") -> Response:
+    """A login takes no code any more."""
+    desk = desk_of(request)
+    try:
+        await second_factor.turn_off_own(desk.db, desk.keys, person.name, code=code)
+    except InputError as error:
+        return await _account(request, person, 422, {"code": str(error)})
+    return see_other(request, "/account", "You need no code any more to log in.")
+
+
 @router.post("/end-others")
 async def end_others(request: Request, person: Whoever) -> Response:
     """Ends all sessions of who asks but the one that asks."""
@@ -53,11 +78,41 @@ async def end_others(request: Request, person: Whoever) -> Response:
 
 
 async def _account(
-    request: Request, person: Person, status: int = 200, wrong: Mapping[str, str] | None = None
+    request: Request,
+    person: Person,
+    status: int = 200,
+    wrong: Mapping[str, str] | None = None,
+    sealed: str | None = None,
 ) -> Response:
     desk = desk_of(request)
     found = await sessions.list_open(desk.db, person.user_id, _token(request), limits=session_limits(desk))
-    return page(request, "account.html", status, sessions=found, wrong=wrong or {})
+    user = await users.show(desk.db, person.name)
+    try:
+        secret = _opened(desk.keys, sealed or "", person)
+    except InputError:
+        secret = second_factor.new_secret()
+    return page(
+        request,
+        "account.html",
+        status,
+        sessions=found,
+        wrong=wrong or {},
+        has_second_factor=user.has_second_factor,
+        secret=secret,
+        sealed=desk.keys.encrypt(f"{person.name} {secret}").decode(),
+        for_apps=second_factor.address_for_apps(secret, person.name),
+    )
+
+
+def _opened(keys: KeyRing, sealed: str, person: Person) -> str:
+    """Raises `InputError` for what was not sealed by us for this person."""
+    try:
+        name, _, secret = keys.decrypt(sealed.encode()).partition(" ")
+    except ConfigError:
+        name, secret = "", ""
+    if name != person.name or not secret:
+        raise InputError("this page is out of date: begin again", field="code")
+    return secret
 
 
 def _token(request: Request) -> str:

@@ -34,6 +34,7 @@ async def log_in(
     request: Request,
     name: Text = "",
     password: Text = "",
+    code: Text = "",
     next: Text = HOME,
 ) -> Response:
     """Begins a session, always with a new token: one that somebody else has planted is worth nothing."""
@@ -45,7 +46,7 @@ async def log_in(
         return login_page(request, 422, wanted=wanted, name=name, wrong=wrong)
     try:
         token = await sessions.log_in(
-            desk.db, name, password, visitor=_visitor(request), limits=session_limits(desk)
+            desk.db, desk.keys, name, password, code, visitor=_visitor(request), limits=session_limits(desk)
         )
     except LoginRefusedError as error:
         return login_page(request, 401, wanted=wanted, name=name, error=str(error))
