@@ -125,10 +125,12 @@ async def test_sessions_begin_and_end(books: Database, monkeypatch: pytest.Monke
     assert await whose(books, first) is None and await whose(books, second) is None
     first, second = await enter(books, "ana"), await enter(books, "ana")
     with pytest.raises(InputError) as wrong:
-        await users.change_own_password(books, "ana", old="no", new="another good one", keep_session=None)
+        await users.change_own_password(
+            books, "ana", old="no", new="another good one", address="", keep_session=None
+        )
     assert wrong.value.field == "old"
     keep = sessions.token_hash(first)
-    await users.change_own_password(books, "ana", old=GOOD, new="another good one", keep_session=keep)
+    await users.change_own_password(books, "ana", old=GOOD, new="another good one", address="", keep_session=keep)
     assert await whose(books, first) == "ana" and await whose(books, second) is None
     with pytest.raises(LoginRefusedError):
         await enter(books, "ana")

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.ledger.db import execute, scalar
-from dca_daemon.services import api_tokens, second_factor, sessions, users
+from dca_daemon.services import api_tokens, login_limits, second_factor, sessions, users
 from dca_daemon.web.login_page import local_path
 from dca_daemon.web.rights import sees_still
 from tests.web.conftest import ADDRESS, Console
@@ -136,6 +136,12 @@ async def test_ones_own_account(console: Console) -> None:
             assert answer.status_code == 422 and f'id="{field}-wrong"' in answer.text, field
             assert "another good" not in answer.text and GOOD not in answer.text
         assert (await other.get("/account")).status_code == 200
+        for _ in range(login_limits.NAME_TRIES):  # who has found an open browser can't try all passwords
+            await ana.post("/account/password", data=fields | {"old": "no", "again": "another good one"})
+        right = {"old": GOOD, "password": "another good one", "again": "another good one"}
+        assert (await ana.post("/account/password", data=right)).status_code == 422
+        async with console.db.transaction() as conn:
+            await execute(conn, "DELETE FROM login_failure")
         fields = {"old": GOOD, "password": "another good one", "again": "another good one"}
         assert (await ana.post("/account/password", data=fields)).status_code == 303
         assert "is changed" in (await ana.get("/account")).text

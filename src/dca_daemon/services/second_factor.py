@@ -14,13 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dca_daemon.domain.errors import ConflictError, InputError
 from dca_daemon.ledger.db import Database, execute, one
 from dca_daemon.payouts.cipher import KeyRing
+from dca_daemon.services import login_limits
 from dca_daemon.services.audit import audit
 from dca_daemon.services.users import UserView, show
 
 STEP_SECONDS = 30
 DIGITS = 6
 _STEPS_OFF = 1  # how far the clock of the app may be off, either way
-_WRONG = "this code is not right, or was used already"
+_WRONG = "this code is not right, or was used already, or there were too many tries"
 
 
 def new_secret() -> str:
@@ -92,14 +93,17 @@ async def turn_on(db: Database, keys: KeyRing, name: str, *, secret: str, code: 
     return await show(db, name)
 
 
-async def turn_off_own(db: Database, keys: KeyRing, name: str, *, code: str) -> UserView:
-    """By the person, who has to show a code. Raises `InputError`."""
+async def turn_off_own(db: Database, keys: KeyRing, name: str, *, code: str, address: str) -> UserView:
+    """By the person, who has to show a code; tries count as those of a login. Raises `InputError`."""
     user = await show(db, name)
+    if await login_limits.begin(db, name=name, address=address) is None:
+        raise InputError(_WRONG, field="code")
 
     async def work(conn: AsyncConnection) -> None:
         if not await passes(conn, keys, user.user_id, code):
             raise InputError(_WRONG, field="code")
         await _turn_off(conn, user, f"user:{user.name}")
+        await login_limits.succeeded(conn, name=name, address=address)
 
     await db.run(work)
     return await show(db, name)

@@ -15,6 +15,7 @@ from dca_daemon.domain.rights import Role
 from dca_daemon.domain.text import plain
 from dca_daemon.ledger import lock_keys
 from dca_daemon.ledger.db import Database, execute, one, rows, scalar
+from dca_daemon.services import login_limits
 from dca_daemon.services.audit import audit
 from dca_daemon.services.passwords import check_password, hashed, verified
 
@@ -141,13 +142,17 @@ async def set_password(
 
 
 async def change_own_password(
-    db: Database, name: str, *, old: str, new: str, keep_session: bytes | None
+    db: Database, name: str, *, old: str, new: str, address: str, keep_session: bytes | None
 ) -> UserView:
-    """The same by the person, who has to know the old one. Raises `InputError`."""
+    """The same by the person, who knows the old one; tries count as those of a login. Raises `InputError`."""
     async with db.transaction() as conn:
         kept = await scalar(conn, "SELECT password_hash FROM console_user WHERE name = :name", name=name)
-    if kept is not None and not await verified(kept, old):
-        raise InputError("this is not your password", field="old")
+    if kept is not None:
+        counted = await login_limits.begin(db, name=name, address=address)
+        if counted is None or not await verified(kept, old):
+            raise InputError("this is not your password, or there were too many tries", field="old")
+        async with db.transaction() as conn:
+            await login_limits.succeeded(conn, name=name, address=address)
     return await set_password(db, name, new, actor=f"user:{name}", keep_session=keep_session)
 
 

@@ -40,7 +40,12 @@ async def change_password(
         return await _account(request, person, 422, {"again": "this is not the same"})
     try:
         await users.change_own_password(
-            db, person.name, old=old, new=password, keep_session=sessions.token_hash(_token(request))
+            db,
+            person.name,
+            old=old,
+            new=password,
+            address=_address(request),
+            keep_session=sessions.token_hash(_token(request)),
         )
     except InputError as error:
         return await _account(request, person, 422, {error.field or "password": str(error)})
@@ -64,7 +69,7 @@ async def turn_off(request: Request, person: Whoever, code: Code = "") -> Respon
     """A login takes no code any more."""
     desk = desk_of(request)
     try:
-        await second_factor.turn_off_own(desk.db, desk.keys, person.name, code=code)
+        await second_factor.turn_off_own(desk.db, desk.keys, person.name, code=code, address=_address(request))
     except InputError as error:
         return await _account(request, person, 422, {"code": str(error)})
     return see_other(request, "/account", "You need no code any more to log in.")
@@ -117,3 +122,7 @@ def _opened(keys: KeyRing, sealed: str, person: Person) -> str:
 
 def _token(request: Request) -> str:
     return request.cookies.get(cookie_name(desk_of(request)), "")
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
