@@ -15,6 +15,24 @@ from dca_daemon.web.actions import Action
 from dca_daemon.web.desk import Desk
 from dca_daemon.web.guard import guarded
 from dca_daemon.web.live import Live
+from dca_daemon.web.api import adjustments as adjustments_api
+from dca_daemon.web.api import clients as clients_api
+from dca_daemon.web.api import deposits as deposits_api
+from dca_daemon.web.api import events as events_api
+from dca_daemon.web.api import filters as filters_api
+from dca_daemon.web.api import machines as machines_api
+from dca_daemon.web.api import users as users_api
+from dca_daemon.web.api import webhooks as webhooks_api
+from dca_daemon.web.deeds import adjustments as adjustment_deeds
+from dca_daemon.web.deeds import clients as client_deeds
+from dca_daemon.web.deeds import deposits as deposit_deeds
+from dca_daemon.web.deeds import filters as filter_deeds
+from dca_daemon.web.deeds import machines as machine_deeds
+from dca_daemon.web.deeds import users as user_deeds
+from dca_daemon.web.desk import Desk
+from dca_daemon.web.guard import guarded
+from dca_daemon.web.live import Live
+from dca_daemon.web.pages import account, clients, deposits, filters, login, machines, overview, users, webhooks
 from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rendering import environment, page, see_other
 from dca_daemon.web.rights import at_least, scoped, sees_still
@@ -27,6 +45,11 @@ _DEEDS: dict[str, tuple[Action[Any, Any], ...]] = {
     "adjustments": deeds.adjustments.ACTIONS,
     "deposits": deeds.deposits.ACTIONS,
     "users": deeds.users.ACTIONS,
+_DEEDS: dict[str, tuple[Action[Any, Any], ...]] = {
+    "clients": (*client_deeds.ACTIONS, *adjustment_deeds.ACTIONS),
+    "deposits": deposit_deeds.ACTIONS,
+    "machines": (*machine_deeds.ACTIONS, *filter_deeds.ACTIONS),
+    "users": user_deeds.ACTIONS,
 }
 _PAGES = (
     pages.overview,
@@ -69,6 +92,7 @@ def _page_routers() -> list[APIRouter]:
     for actions in _DEEDS.values():
         sees.include_router(action_pages(actions))
     for module in _PAGES:
+    for module in (overview, clients, deposits, machines, filters):
         sees.include_router(module.router)
     return [
         static_files.router,
@@ -87,4 +111,12 @@ def _api_routers() -> list[APIRouter]:
         *(module.router for module in _API),
         api.events.router(scoped(Scope.READ)),
         api.webhooks.router(scoped(Scope.ADMIN)),
+        clients_api.router,
+        adjustments_api.router,
+        deposits_api.router,
+        filters_api.router,
+        machines_api.router,
+        users_api.router,
+        events_api.router(scoped(Scope.READ)),
+        webhooks_api.router(scoped(Scope.ADMIN)),
     ]
