@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from dca_daemon.cli.output import detail_text, source_coins_text
+from dca_daemon.domain.wording import detail_text, source_coins_text
 
 
 @pytest.mark.parametrize(

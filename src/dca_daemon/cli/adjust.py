@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dca_daemon.cli.context import actor, confirm, load, with_books
-from dca_daemon.cli.output import AsJson, Limit, Yes, fiat_json, iso, print_json, print_table, say, when
+from dca_daemon.cli.output import AsJson, Limit, Yes, iso, print_json, print_table, say, when
 from dca_daemon.domain.money import sats_text
+from dca_daemon.domain.wording import fiat_json
 
 if TYPE_CHECKING:
     from dca_daemon.services.adjustments import Adjustment

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dca_daemon.cli.context import load, parse_time, with_books
-from dca_daemon.cli.output import AsJson, Limit, detail_text, iso, print_json, print_table, when
+from dca_daemon.cli.output import AsJson, Limit, iso, print_json, print_table, when
+from dca_daemon.domain.wording import detail_text
 
 if TYPE_CHECKING:
     from dca_daemon.services.audit import AuditEntry

@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dca_daemon.cli.context import load, with_books
-from dca_daemon.cli.output import (
-    AsJson,
-    Limit,
-    print_json,
-    print_table,
-    sats_or_none,
-    say,
-    source_coins_text,
-    source_fiat_text,
-    when,
-)
+from dca_daemon.cli.output import AsJson, Limit, print_json, print_table, sats_or_none, say, when
 from dca_daemon.domain.cash_out import BITCOIN_CODES, CashOutState
+from dca_daemon.domain.wording import source_coins_text, source_fiat_text
 
 if TYPE_CHECKING:
     from dca_daemon.ledger.db import Database
@@ -47,8 +38,8 @@ def list_cash_outs(
     as_json: AsJson = False,
 ) -> None:
     """List cash-outs, the newest first: failed ones, those left out, and those that wait for a person too."""
-    from dca_daemon.cli.cash_out_views import summary_dict
     from dca_daemon.services import cash_outs
+    from dca_daemon.services.cash_out_data import summary_dict
 
     states = tuple(str(one) for one in state or ())
     found = with_books(
@@ -94,8 +85,9 @@ def list_cash_outs(
 @app.command()
 def show(cash_out: CashOutRef, as_json: AsJson = False) -> None:
     """Explain one cash-out to the last sat and centavo: the split, each client's share, the payments, the log."""
-    from dca_daemon.cli.cash_out_views import show_whole, whole_dict
+    from dca_daemon.cli.cash_out_views import show_whole
     from dca_daemon.services import cash_outs
+    from dca_daemon.services.cash_out_data import whole_dict
 
     view = with_books(load(), lambda db: cash_outs.show(db, cash_out))
     if as_json:
@@ -107,9 +99,10 @@ def show(cash_out: CashOutRef, as_json: AsJson = False) -> None:
 @app.command()
 def preview(cash_out: CashOutRef, as_json: AsJson = False) -> None:
     """Show how a cash-out that is not distributed would be shared now. Changes nothing."""
-    from dca_daemon.cli.cash_out_explanation import explain
-    from dca_daemon.cli.cash_out_views import commission_dict, share_dict, show_split, split_dict
+    from dca_daemon.cli.cash_out_views import show_split
     from dca_daemon.runtime.wiring import intake_config
+    from dca_daemon.services.cash_out_data import commission_dict, share_dict, split_dict
+    from dca_daemon.services.cash_out_explanation import explain
 
     settings = load()
     config = intake_config(settings)

@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from dca_daemon.cli.context import actor, confirm, load, with_books
-from dca_daemon.cli.output import print_json, say, source_coins_text, source_fiat_json, source_fiat_text, when
+from dca_daemon.cli.output import print_json, say, when
 from dca_daemon.domain.cash_out import CashOutState
 from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.wording import source_coins_text, source_fiat_json, source_fiat_text
 
 if TYPE_CHECKING:
     from dca_daemon.ledger.db import Database
@@ -64,7 +65,8 @@ def _carry_out(
     as_json: bool,
 ) -> None:
     """Rehearses, shows, asks, and does it. `work` takes whether it is the rehearsal."""
-    from dca_daemon.cli.cash_out_views import show_decided, show_rehearsed, whole_dict
+    from dca_daemon.cli.cash_out_views import show_decided, show_rehearsed
+    from dca_daemon.services.cash_out_data import whole_dict
 
     rehearsed = with_books(settings, lambda db: work(db, True))
     if not as_json:
@@ -113,8 +115,9 @@ def enter_one(entry: Entry, *, dry_run: bool, yes: bool, as_json: bool) -> None:
 
 def ignore_one(settings: Settings, found: CashOutView, reason: str, *, yes: bool, as_json: bool) -> None:
     """Asks, and has a cash-out never distributed."""
-    from dca_daemon.cli.cash_out_views import show_decided, whole_dict
+    from dca_daemon.cli.cash_out_views import show_decided
     from dca_daemon.services import decisions
+    from dca_daemon.services.cash_out_data import whole_dict
 
     number = found.summary.cash_out_id
     if not as_json:

@@ -15,19 +15,10 @@ from dca_daemon.cli.cash_out_actions import (
     shown,
 )
 from dca_daemon.cli.context import load, parse_local_time, parse_time, usage_error, with_books
-from dca_daemon.cli.output import (
-    AsJson,
-    Limit,
-    Yes,
-    print_json,
-    print_table,
-    say,
-    source_coins_text,
-    source_fiat_text,
-    when,
-)
-from dca_daemon.domain.cash_out import CashOutState
+from dca_daemon.cli.output import AsJson, Limit, Yes, print_json, print_table, say, when
+from dca_daemon.domain.cash_out import CashOutState, ways_to_decide
 from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.wording import source_coins_text, source_fiat_text
 
 if TYPE_CHECKING:
     from dca_daemon.runtime.settings import Settings
@@ -61,12 +52,6 @@ At = Annotated[
         "--at", metavar="TIME", help="When the notes came out; without a zone: by this computer's clock."
     ),
 ]
-
-_DECISIONS = {
-    "unusable": "enter, ignore; or a setting",
-    "refused": "distribute, enter, ignore",
-    "machine-awaits-pool": "machine accept, machine move",
-}
 
 
 def register(app: typer.Typer) -> None:
@@ -243,8 +228,8 @@ def _entry_for(
 
 
 def _list_waiting(settings: Settings, limit: int, *, as_json: bool) -> None:
-    from dca_daemon.cli.cash_out_views import summary_dict
     from dca_daemon.services import cash_outs
+    from dca_daemon.services.cash_out_data import summary_dict
 
     found = with_books(settings, lambda db: cash_outs.list_all(db, states=(CashOutState.REVIEW,), limit=limit))
     if as_json:
@@ -260,7 +245,7 @@ def _list_waiting(settings: Settings, limit: int, *, as_json: bool) -> None:
                 source_fiat_text(c.fiat, c.fiat_code),
                 source_coins_text(c.crypto_atoms, c.crypto_code),
                 c.reason,
-                _DECISIONS.get(c.reason, "distribute, ignore, enter"),
+                ways_to_decide(c.reason),
                 c.reason_text,
             )
             for c in found
@@ -270,12 +255,13 @@ def _list_waiting(settings: Settings, limit: int, *, as_json: bool) -> None:
 
 
 def _show_waiting(found: CashOutView, *, as_json: bool) -> None:
-    from dca_daemon.cli.cash_out_views import show_whole, whole_dict
+    from dca_daemon.cli.cash_out_views import show_whole
+    from dca_daemon.services.cash_out_data import whole_dict
 
     if as_json:
         print_json(whole_dict(found))
         return
     show_whole(found)
     say()
-    ways = _DECISIONS.get(found.summary.reason, "distribute, ignore, enter")
+    ways = ways_to_decide(found.summary.reason)
     say(f"To decide: {ways} (dca-daemon cash-out review {found.summary.cash_out_id} --help).")

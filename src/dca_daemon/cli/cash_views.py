@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from dca_daemon.cli.context import confirm, load, with_books
-from dca_daemon.cli.output import fiat_json, print_json, print_pairs, print_table, say
+from dca_daemon.cli.output import print_json, print_pairs, print_table, say
 from dca_daemon.domain.money import fiat_text
+from dca_daemon.domain.wording import fiat_json
 
 if TYPE_CHECKING:
     from dca_daemon.ledger.db import Database

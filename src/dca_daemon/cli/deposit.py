@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from dca_daemon.cli.context import actor, load, usage_error, with_books
-from dca_daemon.cli.output import AsJson, Limit, Yes, fiat_json, iso, print_json, print_table, say, when
+from dca_daemon.cli.output import AsJson, Limit, Yes, iso, print_json, print_table, say, when
 from dca_daemon.domain.money import fiat_text
+from dca_daemon.domain.wording import fiat_json
 
 if TYPE_CHECKING:
     from dca_daemon.ledger.db import Database

@@ -8,19 +8,9 @@ import typer
 
 from dca_daemon.cli.cash_out import CashOutRef
 from dca_daemon.cli.context import actor, confirm, load, with_books
-from dca_daemon.cli.output import (
-    AsJson,
-    Limit,
-    Yes,
-    fiat_json,
-    iso,
-    print_json,
-    print_pairs,
-    print_table,
-    say,
-    when,
-)
+from dca_daemon.cli.output import AsJson, Limit, Yes, iso, print_json, print_pairs, print_table, say, when
 from dca_daemon.domain.money import fiat_text, sats_text
+from dca_daemon.domain.wording import fiat_json
 
 if TYPE_CHECKING:
     from dca_daemon.runtime.settings import Settings

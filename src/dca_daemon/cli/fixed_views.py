@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dca_daemon.cli.output import fiat_json, iso, print_pairs, print_table, say, source_fiat_json, when
+from dca_daemon.cli.output import iso, print_pairs, print_table, say, when
 from dca_daemon.domain.money import fiat_text, sats_text
+from dca_daemon.domain.wording import fiat_json, source_fiat_json
 
 if TYPE_CHECKING:
     from dca_daemon.domain.fixed import Rate

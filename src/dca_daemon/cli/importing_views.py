@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dca_daemon.cli.output import fiat_json, price_json, price_text, print_table, say
+from dca_daemon.cli.output import print_table, say
 from dca_daemon.domain.money import fiat_text, sats_text
+from dca_daemon.domain.wording import fiat_json, price_json, price_text
 
 if TYPE_CHECKING:
     from dca_daemon.services.importing.apply import Imported

@@ -9,20 +9,10 @@ import typer
 
 from dca_daemon.cli.context import load, with_books
 from dca_daemon.cli.files import STDOUT, output_to
-from dca_daemon.cli.output import (
-    AsJson,
-    Limit,
-    iso,
-    note,
-    print_json,
-    print_table,
-    say,
-    unit_json,
-    unit_text,
-    when,
-)
+from dca_daemon.cli.output import AsJson, Limit, iso, note, print_json, print_table, say, when
 from dca_daemon.cli.spans import Since, Until, Zone, read_span, read_zone
 from dca_daemon.domain.errors import BooksError
+from dca_daemon.domain.wording import unit_json, unit_text
 
 if TYPE_CHECKING:
     from dca_daemon.ledger.reports import AccountBalance

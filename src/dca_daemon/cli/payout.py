@@ -8,22 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from dca_daemon.cli.context import actor, confirm, load, with_books
-from dca_daemon.cli.output import (
-    AsJson,
-    Limit,
-    Yes,
-    detail_text,
-    fiat_json,
-    iso,
-    print_json,
-    print_pairs,
-    print_table,
-    say,
-    unit_text,
-    when,
-)
+from dca_daemon.cli.output import AsJson, Limit, Yes, iso, print_json, print_pairs, print_table, say, when
 from dca_daemon.domain.money import fiat_text, sats_text
 from dca_daemon.domain.payout import PayoutState
+from dca_daemon.domain.wording import detail_text, fiat_json, unit_text
 
 if TYPE_CHECKING:
     from dca_daemon.ledger.db import Database

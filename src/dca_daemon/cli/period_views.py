@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dca_daemon.cli.output import fiat_json, unit_text
 from dca_daemon.domain.money import fiat_text, sats_text
+from dca_daemon.domain.wording import fiat_json, unit_text
 
 if TYPE_CHECKING:
     from dca_daemon.services.reports.periods import CurrencyPeriod, PeriodReport

@@ -7,16 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from dca_daemon.cli.output import (
-    fiat_json,
-    iso,
-    price_json,
-    price_text,
-    print_pairs,
-    print_table,
-    say,
-)
+from dca_daemon.cli.output import iso, print_pairs, print_table, say
 from dca_daemon.domain.money import fiat_text, sats_text
+from dca_daemon.domain.wording import fiat_json, price_json, price_text
 
 if TYPE_CHECKING:
     from dca_daemon.services.reports.clients import ClientReport, ClientSats, Purchase, RecordLine

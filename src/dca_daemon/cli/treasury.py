@@ -10,20 +10,11 @@ from zoneinfo import ZoneInfo
 import typer
 
 from dca_daemon.cli.context import actor, confirm, load, with_books, with_wallet
-from dca_daemon.cli.output import (
-    AsJson,
-    Yes,
-    iso,
-    print_json,
-    print_pairs,
-    print_table,
-    say,
-    unit_text,
-    when,
-)
+from dca_daemon.cli.output import AsJson, Yes, iso, print_json, print_pairs, print_table, say, when
 from dca_daemon.cli.spans import Zone, read_zone
 from dca_daemon.domain.errors import DcaError
 from dca_daemon.domain.money import MSATS_PER_SAT, sats_text
+from dca_daemon.domain.wording import unit_text
 
 if TYPE_CHECKING:
     from dca_daemon.ledger.db import Database

@@ -43,6 +43,18 @@ class CashOutState(StrEnum):
     SETTLED_BY_HAND = "settled-by-hand"  # one entered by hand has taken its place; final
 
 
+_WAYS = {
+    "unusable": "enter, ignore; or a setting",
+    "refused": "distribute, enter, ignore",
+    "machine-awaits-pool": "machine accept, machine move",
+}
+
+
+def ways_to_decide(reason: str) -> str:
+    """What a person can do about a cash-out that waits in review for this reason."""
+    return _WAYS.get(reason, "distribute, ignore, enter")
+
+
 @dataclass(frozen=True, slots=True)
 class ManualEntry:
     """What an entry by hand says besides its amounts: by whom, why, and which cash-out of ours it settles."""

@@ -77,8 +77,28 @@ async def enter(
     used, `ConflictError` for a reference that is taken or a cash-out that is distributed or settled already, and
     `SourceError` when Lamassu has to be asked for it and can't be.
     """
+    _reference(entry.reference)
+    a_reason(entry.reason)
+    unknown = await ask(db, intake, entry, source=source)
+    return await book(db, intake, entry, unknown=unknown, actor=actor, rehearse=rehearse)
+
+
+async def ask(db: Database, intake: Intake, entry: Entry, *, source: Source) -> SourceRow | None:
+    """What Lamassu has of the cash-out that the entry settles, where the books do not have it. Raises as `enter`."""
+    return None if entry.settles is None else await _ask(db, source, entry.settles, intake)
+
+
+async def book(
+    db: Database,
+    intake: Intake,
+    entry: Entry,
+    *,
+    unknown: SourceRow | None,
+    actor: str,
+    rehearse: bool = False,
+) -> CashOutView:
+    """The same as `enter`, with what `ask` has found: nothing outside of the books is asked."""
     reference, reason = _reference(entry.reference), a_reason(entry.reason)
-    unknown = None if entry.settles is None else await _ask(db, source, entry.settles, intake)
 
     async def work(conn: AsyncConnection) -> tuple[CashOutView, IntakeResult]:
         await execute(conn, "SELECT pg_advisory_xact_lock(:key)", key=lock_keys.MANUAL_ENTRY)
@@ -112,15 +132,20 @@ async def enter(
 def _reference(text: str) -> str:
     reference = " ".join(text.split())
     if not reference or not reference.isprintable() or len(reference) > _MAX_REFERENCE:
-        raise InputError(f"{plain(text)!r} is no reference", remedy=f"use 1 to {_MAX_REFERENCE} characters")
+        raise InputError(
+            f"{plain(text)!r} is no reference", remedy=f"use 1 to {_MAX_REFERENCE} characters", field="reference"
+        )
     if reference.isdigit():
         raise InputError(
-            "a reference of digits would be taken for our own number", remedy="write it like ticket-17"
+            "a reference of digits would be taken for our own number",
+            remedy="write it like ticket-17",
+            field="reference",
         )
     if _is_uuid(reference):
         raise InputError(
             "the reference is your own, such as a ticket's; not an id of Lamassu's",
             remedy="use --lamassu-id for that",
+            field="reference",
         )
     return reference
 
@@ -144,6 +169,7 @@ async def _require_new(conn: AsyncConnection, reference: str) -> None:
         raise ConflictError(
             f"the reference {reference!r} has been entered already, as cash-out {taken}",
             remedy=f"see: dca-daemon cash-out show {taken}",
+            field="reference",
         )
 
 
@@ -166,7 +192,7 @@ async def _ask(db: Database, source: Source, settles: str, intake: Intake) -> So
             remedy="try again when Lamassu's database can be reached",
         ) from error
     if not found:
-        raise NotFoundError(f"neither the books nor Lamassu have a cash-out {external_id}")
+        raise NotFoundError(f"neither the books nor Lamassu have a cash-out {external_id}", field="settles")
     if classify(found[0]).verdict is Verdict.SUCCESS:
         raise ConflictError(
             f"Lamassu has cash-out {external_id} as successful: the daemon is about to distribute it",
@@ -202,13 +228,16 @@ async def _settle(conn: AsyncConnection, reference: str, unknown: SourceRow | No
 async def _device(conn: AsyncConnection, entry: Entry, settled: Any) -> str:
     if entry.machine is None:
         if settled is None:
-            raise InputError("at which machine was it?", remedy="add --machine; see: dca-daemon machine list")
+            raise InputError(
+                "at which machine was it?", remedy="add --machine; see: dca-daemon machine list", field="machine"
+            )
         return str(settled.device_id)
     device_id = await pools.find_machine(conn, entry.machine)
     if settled is not None and settled.device_id != device_id:
         raise InputError(
             f"cash-out {settled.id} was at the machine {plain(settled.machine_name or settled.device_id)}",
             remedy="leave --machine out",
+            field="machine",
         )
     return device_id
 
@@ -218,12 +247,12 @@ def _row(
 ) -> SourceRow:
     """The entry, as if a source had told it."""
     if not 0 < entry.sats <= MAX_CASH_OUT_SATS:
-        raise InputError(f"{sats_text(entry.sats)} is no amount of a cash-out")
+        raise InputError(f"{sats_text(entry.sats)} is no amount of a cash-out", field="sats")
     at = entry.at or (None if settled is None else settled.happened_at)
     if at is None:
-        raise InputError("when was it?", remedy="add --at, like 2026-01-31T14:05")
+        raise InputError("when was it?", remedy="add --at, like 2026-01-31T14:05", field="at")
     if at > datetime.now(UTC):
-        raise InputError(f"it can't have happened in the future: {at.isoformat()}")
+        raise InputError(f"it can't have happened in the future: {at.isoformat()}", field="at")
     commission = None if settled is None else settled.commission_percentage
     discount = entry.discount
     if entry.commission_percent is not None:
@@ -231,7 +260,9 @@ def _row(
     elif settled is not None and discount is None:
         discount = settled.discount
     if commission is None:
-        raise InputError("what was the commission?", remedy="add --commission, in percent, like 5.5")
+        raise InputError(
+            "what was the commission?", remedy="add --commission, in percent, like 5.5", field="commission_percent"
+        )
     return SourceRow(
         source=MANUAL,
         external_id=reference,
@@ -263,7 +294,9 @@ def _fraction(percent: str) -> Decimal:
     text = percent.strip()
     if not _PERCENT.fullmatch(text) or Decimal(text) > 100:
         raise InputError(
-            f"{plain(percent)!r} is not a commission in percent, between 0 and 100", remedy="write it like 5.5"
+            f"{plain(percent)!r} is not a commission in percent, between 0 and 100",
+            remedy="write it like 5.5",
+            field="commission_percent",
         )
     return Decimal(text) / 100
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from dca_daemon.cli.output import NOTHING, price_text
 from dca_daemon.domain.commission import percent_text
 from dca_daemon.domain.money import fiat_text, sats_text
+from dca_daemon.domain.wording import NOTHING, price_text
 
 if TYPE_CHECKING:
     from dca_daemon.services.cash_outs import CommissionView, SplitView
