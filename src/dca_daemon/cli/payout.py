@@ -217,11 +217,6 @@ def release(payout: PayoutRef, reason: Reason, as_json: AsJson = False) -> None:
 
 
 ResolutionName = Literal["settled", "void", "written-off"]
-_CONSEQUENCE = {
-    "settled": "It counts as paid: the client gets nothing more for its records.",
-    "void": "Its records are owed again, and the client is paid anew.",
-    "written-off": "The house bears the loss, its records are owed again, and the client is paid anew.",
-}
 
 
 @app.command()
@@ -244,13 +239,13 @@ def resolve(
     `void` and `written-off` have the client paid a second time: make sure first.
     """
     from dca_daemon.services import payouts
-    from dca_daemon.services.payout_resolution import Resolution
+    from dca_daemon.services.payout_resolution import CONSEQUENCE, Resolution
     from dca_daemon.services.payout_resolution import resolve as resolve_payout
 
     view, _, _ = with_books(load(), lambda db: payouts.show(db, payout))
     confirm(
         f"Payout {view.payout_id} of {sats_text(view.amount_sats)} to {view.client}: {outcome}. "
-        f"{_CONSEQUENCE[outcome]} Sure?",
+        f"{CONSEQUENCE[Resolution(outcome)]} Sure?",
         yes=yes,
     )
     _step_in(

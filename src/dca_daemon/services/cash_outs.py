@@ -116,6 +116,7 @@ class CashOutView:
     shares: tuple[ShareView, ...]
     commission: tuple[CommissionView, ...]
     log: tuple[Mapping[str, Any], ...]
+    distribution_id: int | None = None  # the one in force
 
 
 _SUMMARY = """
@@ -238,6 +239,7 @@ async def whole(conn: AsyncConnection, cash_out_id: int) -> CashOutView:
         shares=tuple(shares),
         commission=tuple(commission),
         log=tuple(await _log(conn, cash_out_id)),
+        distribution_id=None if distribution is None else distribution.id,
     )
 
 

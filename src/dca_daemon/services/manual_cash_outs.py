@@ -84,7 +84,7 @@ async def enter(
 
 
 async def ask(db: Database, intake: Intake, entry: Entry, *, source: Source) -> SourceRow | None:
-    """What Lamassu has of the cash-out that the entry settles, where the books do not have it. Raises as `enter`."""
+    """Lamassu's row of the cash-out that the entry settles, where the books have none. Raises as `enter`."""
     return None if entry.settles is None else await _ask(db, source, entry.settles, intake)
 
 

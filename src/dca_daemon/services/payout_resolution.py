@@ -28,6 +28,13 @@ class Resolution(StrEnum):
     WRITTEN_OFF = "written-off"  # it left and is lost: the house bears it, the client is owed again
 
 
+CONSEQUENCE = {
+    Resolution.SETTLED: "It counts as paid: the client gets nothing more for its records.",
+    Resolution.VOID: "Its records are owed again, and the client is paid anew.",
+    Resolution.WRITTEN_OFF: "The house bears the loss, its records are owed again, and the client is paid anew.",
+}
+
+
 async def resolve(db: Database, reference: str, resolution: Resolution, *, reason: str, actor: str) -> PayoutView:
     """Ends a held payout. Raises `InputError` without a reason, `ConflictError` where it does not fit.
 

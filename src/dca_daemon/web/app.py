@@ -32,8 +32,17 @@ from dca_daemon.web.deeds import users as user_deeds
 from dca_daemon.web.desk import Desk
 from dca_daemon.web.guard import guarded
 from dca_daemon.web.live import Live
-from dca_daemon.web.pages import account, clients, deposits, filters, login, machines, overview, users, webhooks
+from dca_daemon.web.pages import account, cash_outs, clients, deposits, filters, login, machines, overview, users, webhooks
 from dca_daemon.web.problems import PROBLEMS
+from dca_daemon.web.api import cash_outs as cash_outs_api
+from dca_daemon.web.api import deposits as deposits_api
+from dca_daemon.web.api import events as events_api
+from dca_daemon.web.api import webhooks as webhooks_api
+from dca_daemon.web.deeds import cash_outs as cash_out_deeds
+from dca_daemon.web.deeds import deposits as deposit_deeds
+from dca_daemon.web.desk import Desk
+from dca_daemon.web.guard import guarded
+from dca_daemon.web.live import Live
 from dca_daemon.web.rendering import environment, page, see_other
 from dca_daemon.web.rights import at_least, scoped, sees_still
 
@@ -62,6 +71,7 @@ _API = (
     api.deposits,
     api.users,
 )
+_DEEDS = {"deposits": deposit_deeds.ACTIONS, "cash-outs": cash_out_deeds.ACTIONS}
 
 
 def create_app(desk: Desk, streams: Live) -> FastAPI:
@@ -93,6 +103,7 @@ def _page_routers() -> list[APIRouter]:
         sees.include_router(action_pages(actions))
     for module in _PAGES:
     for module in (overview, clients, deposits, machines, filters):
+    for module in (overview, deposits, cash_outs):
         sees.include_router(module.router)
     return [
         static_files.router,
@@ -117,6 +128,7 @@ def _api_routers() -> list[APIRouter]:
         filters_api.router,
         machines_api.router,
         users_api.router,
+        cash_outs_api.router,
         events_api.router(scoped(Scope.READ)),
         webhooks_api.router(scoped(Scope.ADMIN)),
     ]

@@ -15,7 +15,9 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from dca_daemon.domain.commission import percent_text
 from dca_daemon.domain.money import fiat_per_btc, fiat_text, sats_text
+from dca_daemon.domain.wording import detail_text, source_coins_text, source_fiat_text
 from dca_daemon.runtime.version import program_version
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.navigation import MENU
@@ -45,6 +47,13 @@ def environment() -> Environment:
     )
     env.filters.update(
         fiat=_fiat, sats=_sats, msat=_msat, price=_price, when=_when, day=_day, state=_state, or_dash=_or_dash
+    )
+    env.filters.update(
+        source_fiat=source_fiat_text,
+        source_coins=source_coins_text,
+        detail=_detail,
+        part=_part,
+        percent=percent_text,
     )
     env.globals.update(static=static_path, version=program_version(), menu=MENU)
     return env
@@ -126,6 +135,14 @@ def _state(name: str | None) -> str | Markup:
         return NOTHING
     tone = next((tone for tone, names in _TONES.items() if name in names), "plain")
     return Markup('<span class="state {}">{}</span>').format(tone, name)
+
+
+def _detail(detail: Mapping[str, Any], currency: str | None) -> str:
+    return detail_text(detail, currency) or NOTHING
+
+
+def _part(weight: int, weights: int) -> str:
+    return f"{Decimal(weight) * 100 / weights:.4f} %" if weights else NOTHING
 
 
 def _or_dash(value: object) -> object:

@@ -1,0 +1,194 @@
+"""What can be decided about cash-outs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from dca_daemon.domain.cash_out import SourceRow
+from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.money import fiat_text, sats_text
+from dca_daemon.domain.rights import Role, Scope
+from dca_daemon.domain.wording import source_coins_text, source_fiat_text
+from dca_daemon.services import decisions, manual_cash_outs
+from dca_daemon.services.cash_out_explanation import explain
+from dca_daemon.services.cash_outs import CashOutView
+from dca_daemon.services.manual_cash_outs import Entry
+from dca_daemon.web.actions import Action, Call, Facts
+from dca_daemon.web.api.cash_outs import CashOutWholeOut
+from dca_daemon.web.times import moment
+from dca_daemon.web.wishes import FiatAmount, Id, MachineRef, Reason, Text, Wish
+
+CashOutId = Annotated[Id, Field(title="Cash-out", description="Our number of it.")]
+
+
+class Decision(Wish):
+    """What a person decides about one."""
+
+    cash_out_id: CashOutId
+    reason: Reason
+
+
+class EnterCashOut(Wish):
+    """What was settled outside of Lamassu, or otherwise than its row says."""
+
+    reference: Annotated[
+        Text,
+        Field(title="Reference", description="Your own name for it. Taken once.", examples=["ticket-17"]),
+    ]
+    fiat: Annotated[FiatAmount, Field(title="Notes", description="The notes that came out, such as 1000.50.")]
+    sats: Annotated[
+        Id, Field(title="Sats", description="What the layperson paid, a whole number.", examples=["256000"])
+    ]
+    settles: Annotated[
+        Text | None,
+        Field(
+            title="Settles",
+            description="Our number or Lamassu's id of the cash-out whose place it takes: that one is never "
+            "distributed then, whatever Lamassu says later. Machine, time and commission come from it where they are "
+            "not given.",
+        ),
+    ] = None
+    machine: MachineRef | None = None
+    at: Annotated[
+        Text | None,
+        Field(title="Time", description="When the notes came out, like 2026-01-31T14:05."),
+    ] = None
+    commission_percent: Annotated[
+        Text | None, Field(title="Commission", description="The machine's, in percent, like 5.5.")
+    ] = None
+    discount: Annotated[
+        int | None,
+        Field(ge=0, le=100, title="Discount", description="Of the commission, in whole percent."),
+    ] = None
+    currency: Annotated[
+        Text | None, Field(title="Currency", description="A check: refused unless it is the pool's.")
+    ] = None
+    reason: Reason
+
+
+async def _distribute(call: Call, wish: Decision) -> CashOutView:
+    return await decisions.distribute(
+        call.db, call.desk.intake(call.db), str(wish.cash_out_id), reason=wish.reason, actor=call.actor
+    )
+
+
+async def _ignore(call: Call, wish: Decision) -> CashOutView:
+    return await decisions.ignore(call.db, str(wish.cash_out_id), reason=wish.reason, actor=call.actor)
+
+
+def _entry(call: Call, wish: EnterCashOut) -> Entry:
+    return Entry(
+        **wish.model_dump(exclude={"at"}),
+        at=None if wish.at is None else moment(wish.at, call.desk.zone, "at"),
+    )
+
+
+async def _ask(call: Call, wish: EnterCashOut) -> SourceRow | None:
+    return await manual_cash_outs.ask(
+        call.db, call.desk.intake(call.db), _entry(call, wish), source=call.desk.lamassu
+    )
+
+
+async def _enter(call: Call, wish: EnterCashOut) -> CashOutView:
+    unknown = call.prepared
+    if unknown is not None and not isinstance(unknown, SourceRow):
+        raise InputError("Lamassu was not asked")
+    return await manual_cash_outs.book(
+        call.db, call.desk.intake(call.db), _entry(call, wish), unknown=unknown, actor=call.actor
+    )
+
+
+def _facts(view: CashOutView) -> Facts:
+    summary, split = view.summary, view.split
+    facts = [
+        ("Cash-out", summary.external_id),
+        ("Happened", summary.happened_at.isoformat()),
+        ("Machine", summary.machine_name or summary.device_id),
+        ("Notes", source_fiat_text(summary.fiat, summary.fiat_code)),
+        ("Coins", source_coins_text(summary.crypto_atoms, summary.crypto_code)),
+        ("State", f"{summary.state}: {summary.reason_text}"),
+    ]
+    if summary.settles_id is not None:
+        facts.append(("Settles", f"cash-out {summary.settles_id}, which can't be distributed any more"))
+    if split is None:
+        return facts
+    explanation = explain(view.source_row, split, len(view.shares), view.commission)
+    return [
+        *facts,
+        *(("Split", line) for line in explanation),
+        *((s.client, f"{sats_text(s.sats)} for {fiat_text(s.fiat_minor, split.currency)}") for s in view.shares),
+        *((f"{part.receiver} (commission)", sats_text(part.sats)) for part in view.commission),
+    ]
+
+
+def _said(view: CashOutView) -> str:
+    summary, split = view.summary, view.split
+    if split is None:
+        return f"Cash-out {summary.cash_out_id} is {summary.state}: {summary.reason_text}."
+    return (
+        f"Cash-out {summary.cash_out_id} is {summary.state}: {sats_text(split.clients_sats)} to "
+        f"{len(view.shares)} clients, {sats_text(split.house_sats)} to the house."
+    )
+
+
+def _page_of(view: CashOutView) -> str:
+    return f"/cash-outs/{view.summary.cash_out_id}"
+
+
+ACTIONS = (
+    Action(
+        name="cash-out.add",
+        title="Enter a cash-out by hand",
+        path="/cash-outs/enter",
+        api_path="/cash-outs",
+        api_status=201,
+        button="Enter it",
+        wish=EnterCashOut,
+        role=Role.OPERATOR,
+        scope=Scope.CASH_OUTS,
+        explanation="What was settled outside of Lamassu, or otherwise than its row says. It is split, shared among "
+        "the balances of now, and paid like any other.",
+        prepare=_ask,
+        work=_enter,
+        facts=_facts,
+        leads_to=_page_of,
+        said=_said,
+        answer=CashOutWholeOut.of,
+        answer_model=CashOutWholeOut,
+    ),
+    Action(
+        name="cash-out.distribute",
+        title="Distribute a cash-out",
+        path="/cash-outs/{cash_out_id}/process",
+        button="Distribute it",
+        wish=Decision,
+        role=Role.OPERATOR,
+        scope=Scope.CASH_OUTS,
+        explanation="Distribute what a filter left out, what was before the baseline, or what waits in review. "
+        "Lamassu must have it as successful. It is shared among the balances of now, and paid.",
+        work=_distribute,
+        facts=_facts,
+        leads_to=_page_of,
+        said=_said,
+        answer=CashOutWholeOut.of,
+        answer_model=CashOutWholeOut,
+    ),
+    Action(
+        name="cash-out.ignore",
+        title="Ignore a cash-out for good",
+        path="/cash-outs/{cash_out_id}/ignore",
+        button="Ignore it for good",
+        wish=Decision,
+        role=Role.OPERATOR,
+        scope=Scope.CASH_OUTS,
+        explanation="It is never distributed, whatever Lamassu says of it later. No client gets anything of it.",
+        work=_ignore,
+        facts=_facts,
+        leads_to=_page_of,
+        said=_said,
+        answer=CashOutWholeOut.of,
+        answer_model=CashOutWholeOut,
+    ),
+)
