@@ -84,23 +84,40 @@ async def preview(
 ) -> Preview:
     """What the next slot would buy; with `by_hand` the one that a person can run now. Raises `ConflictError`."""
     async with db.transaction() as conn:
-        where = await pools.find(conn, pool_reference)
-        newest = await fixed_schedules.of_pool(conn, where.pool_id)
-        if newest is None or not newest.active:
-            what = "has no schedule" if newest is None else "has its schedule stopped"
-            raise ConflictError(f"the pool {where.name!r} {what}", remedy="set one: dca-daemon fixed set --help")
+        newest = await _running(conn, pool_reference)
+        where = newest.pool
         found = await fixed_slots.look(conn, where.pool_id, now, ahead=ahead)
-        slot = await fixed_slots.next_by_hand(conn, newest, now) if by_hand else _next(found)
-        if slot is None:
-            raise ConflictError(
-                f"all of today's times of the pool {where.name!r} have been dealt with",
-                remedy="see: dca-daemon fixed history",
-            )
+        slot = await _by_hand(conn, newest, now) if by_hand else _next(found)
         buyers = await fixed_runs.buyers(conn, slot)
         names = await _names(conn, [buyer.client_id for buyer in buyers])
     rate, no_rate = await _rate(rates, where.currency)
     bought = tuple(_purchase(buyer, names[buyer.client_id], slot.slot, rate, where.currency) for buyer in buyers)
     return Preview(newest, slot, bought, rate, no_rate, found.upcoming)
+
+
+async def slot_by_hand(db: Database, now: datetime, *, pool_reference: str | None = None) -> OpenSlot:
+    """The slot that a person can run now. Raises `ConflictError`."""
+    async with db.transaction() as conn:
+        return await _by_hand(conn, await _running(conn, pool_reference), now)
+
+
+async def _running(conn: AsyncConnection, pool_reference: str | None) -> Schedule:
+    where = await pools.find(conn, pool_reference)
+    newest = await fixed_schedules.of_pool(conn, where.pool_id)
+    if newest is None or not newest.active:
+        what = "has no schedule" if newest is None else "has its schedule stopped"
+        raise ConflictError(f"the pool {where.name!r} {what}", remedy="set one: dca-daemon fixed set --help")
+    return newest
+
+
+async def _by_hand(conn: AsyncConnection, newest: Schedule, now: datetime) -> OpenSlot:
+    slot = await fixed_slots.next_by_hand(conn, newest, now)
+    if slot is None:
+        raise ConflictError(
+            f"all of today's times of the pool {newest.pool.name!r} have been dealt with",
+            remedy="see: dca-daemon fixed history",
+        )
+    return slot
 
 
 def _next(found: fixed_slots.PoolSlots) -> OpenSlot:

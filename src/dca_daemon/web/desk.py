@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ from dca_daemon.services.intake import Intake
 
 if TYPE_CHECKING:
     from dca_daemon.web.daemon_status import DaemonStatus
+    from dca_daemon.web.market import HeldRate
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Desk:
     settings: Settings
     zone: ZoneInfo
     base_url: str
+    held_rates: dict[str, HeldRate] = field(default_factory=dict)  # `market` keeps them
 
     @property
     def secure(self) -> bool:

@@ -30,6 +30,7 @@ class Widget:
     kind: str = "text"
     secret: bool = False
     suggestions: str | None = None  # which list of names is offered: clients, pools, machines
+    max_chars: int = 500  # of an area
 
 
 _Trimmed = StringConstraints(strip_whitespace=True, min_length=1, max_length=500)
@@ -71,6 +72,9 @@ def _no_bool(value: object) -> object:
 
 
 Id = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=MAX_ID)]
+WholeSats = Annotated[
+    int, BeforeValidator(_no_bool), Field(ge=-MAX_ID, le=MAX_ID)
+]  # how many may be: the services
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class FormField:
     choices: tuple[str, ...]
     suggestions: str | None
     example: str
+    max_chars: int
 
 
 def form_fields(wish: type[Wish], leave_out: Sequence[str] = ()) -> tuple[FormField, ...]:
@@ -106,6 +111,7 @@ def _form_field(name: str, info: FieldInfo) -> FormField:
         choices=choices,
         suggestions=widget.suggestions,
         example=str(info.examples[0]) if info.examples else "",
+        max_chars=widget.max_chars,
     )
 
 
