@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.cash_out import MAX_CASH_OUT_SATS
-from dca_daemon.domain.commission import BASIS_POINTS, Pay, parse_percent, percent_text
+from dca_daemon.domain.commission import BASIS_POINTS, Pay, parse_percent, percent_decimal, percent_text
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.domain.money import sats_text
 from dca_daemon.domain.schedule import daily_times
@@ -122,6 +122,38 @@ def pay_rule(*, at_once: bool, times: Sequence[str], zone: str | None, from_sats
             raise InputError(f"the amount to pay from is 1 to {sats_text(MAX_CASH_OUT_SATS)}, not {from_sats}")
         return PayRule(Pay.FROM_AMOUNT, from_sats=from_sats)
     return PayRule() if at_once else None
+
+
+def parse_shares(text: str) -> Wish:
+    """Shares as a person writes them, all of them, a line each: `Ana: 20`, or `Ana: 20 inactive` for one that gets
+    nothing for now. Raises `InputError` with what is wrong in each line."""
+    shares: list[tuple[str, str]] = []
+    inactive: list[str] = []
+    wrong: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        name, colon, percent = line.rpartition(":")
+        share = percent.strip().removesuffix("inactive").strip()
+        try:
+            if not colon or not name.strip():
+                raise InputError(f"{plain(line.strip())!r} is no share", remedy="write it like Ana: 20")
+            parse_percent(share)
+        except InputError as error:
+            wrong.append(f"line {number}: {error}")
+        shares.append((name.strip(), share))
+        if share != percent.strip():
+            inactive.append(name.strip())
+    if wrong:
+        raise InputError("; ".join(wrong), field="shares")
+    return Wish(shares=tuple(shares), inactive=tuple(inactive))
+
+
+def written_shares(version: Version) -> str:
+    """The shares as `parse_shares` reads them."""
+    return "\n".join(
+        f"{s.name}: {percent_decimal(s.basis_points)}" + ("" if s.active else " inactive") for s in version.shares
+    )
 
 
 _VERSION = "SELECT id, pay, pay_times, zone, pay_from_sats, reason, created_at, actor FROM commission_version"
@@ -263,10 +295,16 @@ async def _change(conn: AsyncConnection, wish: Wish) -> Change:
     rule = wish.rule or before.rule
     shares = await _shares(conn, before, wish)
     if (rule, shares) == (before.rule, before.shares):
-        raise InputError("that is how the commission is shared already", remedy="see: dca-daemon commission show")
+        raise InputError(
+            "that is how the commission is shared already",
+            remedy="see: dca-daemon commission show",
+            field="shares",
+        )
     after = Version(None, rule, shares)
     if after.shared_basis_points > BASIS_POINTS:
-        raise InputError(f"the shares come to {percent_text(after.shared_basis_points)}: 100 % is all there is")
+        raise InputError(
+            f"the shares come to {percent_text(after.shared_basis_points)}: 100 % is all there is", field="shares"
+        )
     freed_sats = await commission_release.gathered_sats(conn) if rule.pay is Pay.AT_ONCE else 0
     return Change(before, after, freed_sats, {s.client_id: s.name for s in (*before.shares, *shares)})
 
@@ -279,7 +317,7 @@ async def _shares(conn: AsyncConnection, before: Version, wish: Wish) -> tuple[S
         basis_points = parse_percent(percent)
         client_id, name = await _receiver(conn, reference)
         if client_id in found:
-            raise InputError(f"{name} is given two shares", remedy="give each receiver one")
+            raise InputError(f"{name} is given two shares", remedy="give each receiver one", field="shares")
         found[client_id] = ShareOf(client_id, name, basis_points, True)
     switched: set[int] = set()
     for active, references in ((True, wish.active), (False, wish.inactive)):
@@ -301,6 +339,7 @@ async def _receiver(conn: AsyncConnection, reference: str) -> tuple[int, str]:
         raise NotFoundError(
             f"there is no client or receiver {plain(reference)!r}",
             remedy="see: dca-daemon commission show, client list; a new one: dca-daemon commission add-receiver",
+            field="shares",
         ) from None
     found = await one(conn, "SELECT name FROM client WHERE id = :id", id=client_id)
     return client_id, found.name

@@ -148,6 +148,12 @@ def tell(released: Released) -> None:
     )
 
 
+async def is_gathered(db: Database) -> list[Gathered]:
+    """What is gathered, by receiver; it may be nothing."""
+    async with db.transaction() as conn:
+        return await _sums(conn, ())
+
+
 async def gathered(db: Database, receivers: Sequence[str] = ()) -> list[Gathered]:
     """What is gathered for these receivers, or for all. Raises `InputError` when it is nothing."""
     async with db.transaction() as conn:
@@ -155,6 +161,13 @@ async def gathered(db: Database, receivers: Sequence[str] = ()) -> list[Gathered
 
 
 async def _gathered(conn: AsyncConnection, receivers: Sequence[str]) -> list[Gathered]:
+    found = await _sums(conn, receivers)
+    if not found:
+        raise InputError("nothing is gathered that could be released", remedy="see: dca-daemon commission show")
+    return found
+
+
+async def _sums(conn: AsyncConnection, receivers: Sequence[str]) -> list[Gathered]:
     wanted = [await clients.find(conn, reference) for reference in receivers]
     found = await rows(
         conn,
@@ -165,8 +178,6 @@ async def _gathered(conn: AsyncConnection, receivers: Sequence[str]) -> list[Gat
         all=not receivers,
         ids=int_array(wanted),
     )
-    if not found:
-        raise InputError("nothing is gathered that could be released", remedy="see: dca-daemon commission show")
     return [Gathered(**r._mapping) for r in found]
 
 
