@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -44,7 +43,7 @@ def show(
 
     settings = load()
     days_of = read_zone(zone)
-    since = _midnight(days, days_of)
+    since = treasury.midnight(days, days_of)
 
     async def work(db: Database) -> tuple[Treasury, int | None, str | None]:
         view = await treasury.show(
@@ -86,12 +85,6 @@ def show(
         title=f"Day by day, in sats, by the days of {days_of.key}:",
         empty="Nothing happened in these days.",
     )
-
-
-def _midnight(days: int, zone: ZoneInfo) -> datetime:
-    today = datetime.now(zone).date()
-    first = today - timedelta(days=min(days - 1, (today - today.min).days - 1))
-    return datetime(first.year, first.month, first.day, tzinfo=zone)
 
 
 def _show_totals(view: Treasury, balance_msat: int | None, trouble: str | None) -> None:

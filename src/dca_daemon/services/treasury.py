@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -120,6 +120,13 @@ class MovePreview:
     source_before_msat: int
     source_after_msat: int
     last: Move | None
+
+
+def midnight(days: int, zone: ZoneInfo) -> datetime:
+    """When the first of the last so many days began, today being one of them."""
+    today = datetime.now(zone).date()
+    first = today - timedelta(days=min(days - 1, (today - today.min).days - 1))
+    return datetime(first.year, first.month, first.day, tzinfo=zone)
 
 
 async def show(db: Database, *, reserve_sats: int, zone: ZoneInfo, since: datetime | None = None) -> Treasury:
@@ -269,9 +276,11 @@ async def moves(db: Database, *, limit: int = 20, after: int | None = None) -> l
 
 def _check_amounts(sats: int, fee_sats: int) -> None:
     if sats == 0 or abs(sats) > MAX_SATS:
-        raise InputError(f"{sats_text(sats)} can't be moved")
+        raise InputError(f"{sats_text(sats)} can't be moved", field="sats")
     if not 0 <= fee_sats < abs(sats):
-        raise InputError(f"a fee of {sats_text(fee_sats)} does not fit a move of {sats_text(abs(sats))}")
+        raise InputError(
+            f"a fee of {sats_text(fee_sats)} does not fit a move of {sats_text(abs(sats))}", field="fee_sats"
+        )
 
 
 _MOVES = "SELECT id AS move_id, sats, fee_sats, reason, at, actor FROM treasury_move"
