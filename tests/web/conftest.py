@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -56,6 +55,7 @@ class Console:
     keys: KeyRing
     wallet: FakeWallet
     dsn: str
+    programs: int = 0
 
     @asynccontextmanager
     async def person(self, role: Role) -> AsyncIterator[httpx.AsyncClient]:
@@ -74,7 +74,8 @@ class Console:
     @asynccontextmanager
     async def program(self, *scopes: Scope) -> AsyncIterator[httpx.AsyncClient]:
         """A program with a token for these scopes; without any: for everything."""
-        name = f"test {secrets.token_hex(4)}"
+        self.programs += 1
+        name = "test" if self.programs == 1 else f"test-{self.programs}"
         every = [scope for scope in Scope if scope is not Scope.CLIENT]
         _, token = await api_tokens.add(self.db, name=name, scopes=scopes or every, actor="os:test")
         async with self.stranger() as program:

@@ -10,7 +10,9 @@ from pathlib import Path
 from tests.web.conftest import Console
 from tests.web.serving import served
 
-EXAMPLES = int(os.environ.get("DCA_TEST_API_EXAMPLES", "4"))
+SOAK = "DCA_TEST_SOAK" in os.environ
+EXAMPLES = 50 if SOAK else 3
+PHASES = "examples,coverage,fuzzing" if SOAK else "examples,fuzzing"
 
 
 async def test_the_api_is_as_it_says(console: Console, tmp_path: Path) -> None:
@@ -22,7 +24,7 @@ async def test_the_api_is_as_it_says(console: Console, tmp_path: Path) -> None:
             sys.executable, "-m", "schemathesis.cli", "--config-file", str(config),
             "run", f"{address}/api/v1/openapi.json",
             "--exclude-path", "/api/v1/events/stream",  # it never ends
-            "--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES), "--seed", "1",
+            "--phases", PHASES, "--max-examples", str(EXAMPLES), "--seed", "1",
             "--checks", "all",
             "--exclude-checks", "positive_data_acceptance",  # an amount may be well formed, and yet too much
             "--generation-database", "none", "--request-timeout", "20", "--no-color",

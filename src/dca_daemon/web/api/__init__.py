@@ -2,9 +2,15 @@
 
 from dca_daemon.web.api import (
     adjustments,
+    cash_outs,
     clients,
+    commission,
     deposits,
     events,
+    filters,
+    fixed,
+    machines,
+    treasury,
     users,
     values,
     webhooks,
@@ -12,9 +18,15 @@ from dca_daemon.web.api import (
 
 __all__ = [
     "adjustments",
+    "cash_outs",
     "clients",
+    "commission",
     "deposits",
     "events",
+    "filters",
+    "fixed",
+    "machines",
+    "treasury",
     "users",
     "values",
     "webhooks",

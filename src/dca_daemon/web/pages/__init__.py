@@ -2,20 +2,32 @@
 
 from dca_daemon.web.pages import (
     account,
+    cash_outs,
     clients,
+    commission,
     deposits,
+    filters,
+    fixed,
     login,
+    machines,
     overview,
+    treasury,
     users,
     webhooks,
 )
 
 __all__ = [
     "account",
+    "cash_outs",
     "clients",
+    "commission",
     "deposits",
+    "filters",
+    "fixed",
     "login",
+    "machines",
     "overview",
+    "treasury",
     "users",
     "webhooks",
 ]
