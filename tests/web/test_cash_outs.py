@@ -60,7 +60,7 @@ async def test_cash_outs_by_the_pages(console: Console) -> None:
         assert await value(books, "SELECT count(*) FROM cash_out") == 3
         done = await carry_out(browser, "/cash-outs/enter", {**entry, "settles": failed.external_id})
         entered = (await browser.get(done.headers["location"])).text
-        assert "ticket-17" in entered and "paid at the counter" in entered and "user:somebody" in entered
+        assert "ticket-17" in entered and "paid at the counter" in entered and "user:some-operator" in entered
     assert (await cash_outs.show(books, failed.external_id)).summary.state == "settled-by-hand"
 
 

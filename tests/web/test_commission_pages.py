@@ -74,7 +74,7 @@ async def test_commission_by_the_pages(console: Console) -> None:
     async with console.db.transaction() as conn:
         found = await rows(conn, "SELECT action, actor FROM audit_log WHERE action LIKE 'commission%' ORDER BY id")
     assert [tuple(r) for r in found] == [
-        (f"commission.{what}", "user:somebody") for what in ("set", "set", "release")
+        (f"commission.{what}", "user:some-admin") for what in ("set", "set", "release")
     ]
 
 

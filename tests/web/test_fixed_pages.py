@@ -50,7 +50,7 @@ async def test_fixed_mode_by_the_pages(console: Console, monkeypatch: pytest.Mon
         await carry_out(browser, "/fixed/run", {})
         assert "have been dealt with" in (await browser.post("/fixed/run", data={})).text
         past = (await browser.get("/fixed")).text
-        assert "user:somebody" in past and "200.00 GTQ" in past
+        assert "user:some-operator" in past and "200.00 GTQ" in past
         await carry_out(browser, "/fixed/stop", {})
         assert (await browser.post("/fixed/stop", data={})).status_code == 422
         assert "stopped" in (await browser.get("/fixed")).text

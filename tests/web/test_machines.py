@@ -62,10 +62,10 @@ async def test_machines_by_the_pages(console: Console) -> None:
         assert "machine Las Flores" in (await browser.get("/filters")).text
         await carry_out(browser, f"/filters/{one.filter_id}/remove", {"reason": "over"})
         assert "Nothing is left out" in (await browser.get("/filters")).text
-        assert "user:somebody" in (await browser.get("/filters?removed=yes")).text
+        assert "user:some-admin" in (await browser.get("/filters?removed=yes")).text
     async with books.transaction() as conn:
         done = await rows(
-            conn, "SELECT action FROM audit_log WHERE actor = 'user:somebody' AND action !~ 'user' ORDER BY id"
+            conn, "SELECT action FROM audit_log WHERE actor = 'user:some-admin' AND action !~ 'user' ORDER BY id"
         )
     # Accepting is a move to where it is.
     moves = ["machine.move", "machine.move", "machine.name", "cash.refill", "cash.removal"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from tests.web.conftest import Console, carry_out
 
 async def test_the_treasury(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     await client(console.db, "20000")
-    await Intake(console.db, IntakeConfig()).process([success()])
+    now_is = datetime.now(UTC)
+    row = success(created=now_is, confirmed_at=now_is, dispensed_at=now_is)
+    await Intake(console.db, IntakeConfig()).process([row])
     seen: dict[str, Any] = {"source_wallet_balance_sats": 84_218}
 
     async def read() -> Answer:
@@ -39,10 +42,13 @@ async def test_the_treasury(console: Console, monkeypatch: pytest.MonkeyPatch) -
         assert await treasury.moves(console.db) == []
         await carry_out(browser, "/treasury/move", {"sats": "400000", "fee_sats": "12", "reason": "on <foot>"})
         shown = (await browser.get("/treasury", params={"days": "1"})).text
-        assert "on &lt;foot&gt;" in shown and "user:somebody" in shown
+        assert "on &lt;foot&gt;" in shown and "user:some-admin" in shown
         again = (await browser.post("/treasury/move", data={"sats": "200000", "reason": "more"})).text
         assert "more than laypeople ever paid in" in again and "The last one was" in again
         assert (await browser.get("/treasury", params={"after": 99})).status_code == 404
+        for by in ("day", "week", "month", "year"):
+            report = await browser.get("/treasury/periods", params={"by": by})
+            assert report.status_code == 200 and "4,000.00 GTQ" in report.text
     async with console.program() as program:
         body, key = {"sats": -1000, "reason": "back"}, {"Idempotency-Key": "back"}
         first, second = [await program.post("/api/v1/treasury/moves", json=body, headers=key) for _ in range(2)]
@@ -60,3 +66,7 @@ async def test_the_treasury(console: Console, monkeypatch: pytest.MonkeyPatch) -
         assert [one["sats"] for one in rest["moves"]] == [400_000] and rest["next"] is None
         seen["source_wallet_balance_sats"] = None
         assert (await program.get("/api/v1/treasury")).json()["to_move_sats"] is None
+        report = (await program.get("/api/v1/reports/periods", params={"by": "day"})).json()
+        assert [(one["cash_outs"], one["fiat"]) for one in report["currencies"]] == [(1, "4000.00")]
+        assert report["sats"][-1]["fees_msat"] == 12_000
+        assert (await program.get("/api/v1/reports/periods", params={"by": "year"})).status_code == 422

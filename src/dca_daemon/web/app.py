@@ -42,6 +42,7 @@ _PAGES = (
     pages.machines,
     pages.filters,
     pages.treasury,
+    pages.periods,
 )
 _API = (
     api.clients,
@@ -53,6 +54,7 @@ _API = (
     api.machines,
     api.filters,
     api.treasury,
+    api.periods,
     api.users,
 )
 
