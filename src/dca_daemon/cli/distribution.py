@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from dca_daemon.cli.cash_out import CashOutRef
 from dca_daemon.cli.context import actor, confirm, load, with_books
-from dca_daemon.cli.output import AsJson, Limit, Yes, iso, print_json, print_pairs, print_table, say, when
+from dca_daemon.cli.output import AsJson, Limit, Yes, print_json, print_pairs, print_table, say, when
 from dca_daemon.domain.money import fiat_text, sats_text
-from dca_daemon.domain.wording import fiat_json
+from dca_daemon.services.distribution_data import distribution_dict
 
 if TYPE_CHECKING:
     from dca_daemon.runtime.settings import Settings
@@ -24,42 +24,6 @@ DistributionId = Annotated[
     int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="The distribution's number.")
 ]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the books and the audit.")]
-
-
-def as_dict(view: DistributionView) -> dict[str, Any]:
-    """A distribution for scripts."""
-    return {
-        "id": view.distribution_id,
-        "kind": view.kind,
-        "cash_out_id": view.cash_out_id,
-        "external_id": view.external_id,
-        "pool_id": view.pool_id,
-        "currency": view.currency,
-        "total_sats": view.total_sats,
-        "house_sats": view.house_sats,
-        "fiat": fiat_json(view.fiat_minor, view.currency),
-        "charge_fiat": fiat_json(view.charge_minor, view.currency),
-        "happened_at": iso(view.happened_at),
-        "booked_at": iso(view.booked_at),
-        "entry_id": view.entry_id,
-        "reason": view.reason,
-        "reversed_at": iso(view.reversed_at),
-        "reversal_entry_id": view.reversal_entry_id,
-        "records": [
-            {
-                "id": r.record_id,
-                "client_id": r.client_id,
-                "client": r.client,
-                "type": r.type,
-                "sats": r.sats,
-                "fiat": fiat_json(r.fiat_minor, view.currency),
-                "state": r.state,
-                "payout_id": r.payout_id,
-                "payout_state": r.payout_state,
-            }
-            for r in view.records
-        ],
-    }
 
 
 @app.command("list")
@@ -79,7 +43,7 @@ def list_distributions(
         lambda db: distribution_views.list_all(db, kind=kind, reversed_only=reversed_only, limit=limit),
     )
     if as_json:
-        print_json({"distributions": [as_dict(view) for view in found]})
+        print_json({"distributions": [distribution_dict(view) for view in found]})
         return
     print_table(
         ("id", "kind", "cash-out", "booked", ">sats", ">to the house", ">charged", ">records", "reversed"),
@@ -108,7 +72,7 @@ def show(distribution_id: DistributionId, as_json: AsJson = False) -> None:
 
     view = with_books(load(), lambda db: distribution_views.show(db, distribution_id))
     if as_json:
-        print_json({"distribution": as_dict(view)})
+        print_json({"distribution": distribution_dict(view)})
     else:
         _show_whole(view)
 
@@ -153,7 +117,7 @@ def _reverse(settings: Settings, view: DistributionView, reason: str, *, yes: bo
         settings, lambda db: reversals.reverse(db, view.distribution_id, reason=reason, actor=actor())
     )
     if as_json:
-        print_json({"distribution": as_dict(done)})
+        print_json({"distribution": distribution_dict(done)})
         return
     say(f"Distribution {done.distribution_id} is reversed, by journal entry {done.reversal_entry_id}.")
     if done.cash_out_id is not None:

@@ -11,7 +11,8 @@ from dca_daemon.cli.context import actor, confirm, load, with_books
 from dca_daemon.cli.output import AsJson, Limit, Yes, iso, print_json, print_pairs, print_table, say, when
 from dca_daemon.domain.money import fiat_text, sats_text
 from dca_daemon.domain.payout import PayoutState
-from dca_daemon.domain.wording import detail_text, fiat_json, unit_text
+from dca_daemon.domain.wording import detail_text, unit_text
+from dca_daemon.services.payout_data import payout_dict, record_dict
 
 if TYPE_CHECKING:
     from dca_daemon.ledger.db import Database
@@ -21,34 +22,6 @@ app = typer.Typer(name="payout", no_args_is_help=True, help="Payouts: the Lightn
 
 PayoutRef = Annotated[str, typer.Argument(metavar="PAYOUT", help="The payout's id, or the beginning of it.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the log and the audit.")]
-
-
-def as_dict(p: PayoutView) -> dict[str, Any]:
-    """A payout for scripts."""
-    return {
-        "id": p.payout_id,
-        "client_id": p.client_id,
-        "client": p.client,
-        "destination": p.destination,
-        "amount_sats": p.amount_sats,
-        "credit_sats": p.credit_sats,
-        "fee_msat": p.fee_msat,
-        "state": p.state,
-        "held_from": p.held_from,
-        "reason": p.reason,
-        "memo": p.memo,
-        "payment_hash": p.payment_hash,
-        "bolt11": p.bolt11,
-        "invoice_expires_at": iso(p.invoice_expires_at),
-        "submits": p.submits,
-        "failures": p.failures,
-        "last_submit_at": iso(p.last_submit_at),
-        "next_attempt_at": iso(p.next_attempt_at),
-        "created_at": iso(p.created_at),
-        "adopted_at": iso(p.adopted_at),
-        "settled_at": iso(p.settled_at),
-        "records": p.records,
-    }
 
 
 @app.command("list")
@@ -73,7 +46,7 @@ def list_payouts(
 
     found = with_books(load(), work)
     if as_json:
-        print_json({"payouts": [as_dict(p) for p in found]})
+        print_json({"payouts": [payout_dict(p) for p in found]})
         return
     print_table(
         ("#id", "created", "client", ">amount", ">fee", "state", ">records", "settled", "~reason"),
@@ -104,27 +77,13 @@ def show(payout: PayoutRef, as_json: AsJson = False) -> None:
     if as_json:
         print_json(
             {
-                "payout": as_dict(view),
-                "records": [_record_dict(record) for record in records],
+                "payout": payout_dict(view),
+                "records": [record_dict(record) for record in records],
                 "log": [{**entry, "at": iso(entry["at"])} for entry in log],
             }
         )
         return
     _show_whole(view, records, log)
-
-
-def _record_dict(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "id": record["record_id"],
-        "type": record["type"],
-        "cash_out_id": record["cash_out_id"],
-        "happened_at": iso(record["happened_at"]),
-        "sats": record["sats"],
-        "fiat": fiat_json(record["fiat_minor"], record["currency"]),
-        "currency": record["currency"],
-        "state": record["state"],
-        "active": record["active"],
-    }
 
 
 def _why(view: PayoutView) -> str | None:
@@ -257,6 +216,6 @@ def resolve(
 def _step_in(work: Callable[[Database], Awaitable[PayoutView]], *, as_json: bool) -> None:
     view = with_books(load(), work)
     if as_json:
-        print_json({"payout": as_dict(view)})
+        print_json({"payout": payout_dict(view)})
     else:
         say(f"Payout {view.payout_id} of {sats_text(view.amount_sats)} to {view.client} is {view.state}.")

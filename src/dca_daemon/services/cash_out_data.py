@@ -5,12 +5,14 @@ Sats are integers, fiat a decimal string; the source's own amounts are as they c
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dca_daemon.domain.commission import percent_decimal
 from dca_daemon.domain.wording import fiat_json, price_json, source_fiat_json, source_sats_json
 from dca_daemon.services.cash_out_explanation import explain
-from dca_daemon.services.cash_outs import CashOutSummary, CashOutView, CommissionView, ShareView, SplitView
+
+if TYPE_CHECKING:
+    from dca_daemon.services.cash_outs import CashOutSummary, CashOutView, CommissionView, ShareView, SplitView
 
 
 def summary_dict(summary: CashOutSummary) -> dict[str, Any]:
