@@ -60,8 +60,8 @@ def what_to_do(view: PayoutView) -> str | None:
         return None
     if view.adopted_at is not None:
         return (
-            "A payment that the books had forgotten. Ask the client whether it arrived (LNbits shows it by its hash), "
-            "then resolve it as settled or void."
+            "A payment that the books had forgotten. Ask the client whether it arrived (LNbits shows it by its "
+            "hash), then resolve it as settled or void."
         )
     if not view.submits:
         return (

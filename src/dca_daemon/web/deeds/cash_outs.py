@@ -46,8 +46,8 @@ class EnterCashOut(Wish):
         Field(
             title="Settles",
             description="Our number or Lamassu's id of the cash-out whose place it takes: that one is never "
-            "distributed then, whatever Lamassu says later. Machine, time and commission come from it where they are "
-            "not given.",
+            "distributed then, whatever Lamassu says later. Machine, time and commission come from it where they "
+            "are not given.",
         ),
     ] = None
     machine: MachineRef | None = None
@@ -148,8 +148,8 @@ ACTIONS = (
         wish=EnterCashOut,
         role=Role.OPERATOR,
         scope=Scope.CASH_OUTS,
-        explanation="What was settled outside of Lamassu, or otherwise than its row says. It is split, shared among "
-        "the balances of now, and paid like any other.",
+        explanation="What was settled outside of Lamassu, or otherwise than its row says. It is split, shared "
+        "among the balances of now, and paid like any other.",
         prepare=_ask,
         work=_enter,
         facts=_facts,

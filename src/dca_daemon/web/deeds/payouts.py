@@ -125,8 +125,8 @@ ACTIONS = (
         wish=StepIn,
         role=Role.OPERATOR,
         scope=Scope.PAYOUTS,
-        explanation="A held one goes on. Was its invoice never submitted, it ends as void, and its records are owed "
-        "again and paid to the client's present destination. May it have been paid, it is looked up again, never "
+        explanation="A held one goes on. Was its invoice never submitted, it ends as void, and its records are "
+        "owed again and paid to the client's present destination. May it have been paid, it is looked up again, never "
         "paid anew.",
         work=_release,
         facts=_facts,
@@ -144,8 +144,8 @@ ACTIONS = (
         scope=Scope.PAYOUTS,
         explanation="End a held one that LNbits can't prove, for good. "
         + " ".join(f"{name}: {text}" for name, text in CONSEQUENCE.items())
-        + " Void and written-off have the client paid a second time: make sure that the first payment can't arrive "
-        "any more.",
+        + " Void and written-off have the client paid a second time: make sure that the first payment can't "
+        "arrive any more.",
         work=_resolve,
         facts=_facts,
         leads_to=_page_of,
