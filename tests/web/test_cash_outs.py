@@ -86,8 +86,8 @@ async def test_cash_outs_by_the_api(console: Console) -> None:
         tried = await program.post(f"{junk}/ignore?dry_run=true", json={"reason": "x"})
         assert tried.json()["cash_out"]["state"] == "ignored"
         assert (await program.get(junk)).json()["cash_out"]["state"] == "review"
-        body = {"reference": "t-1", "fiat": "100", "sats": 12800, "commission_percent": "5.5", "machine": "Antigua",
-                "at": "2026-11-02T14:05:00-06:00", "reason": "counter"}  # fmt: skip
+        body = {"reference": "t-1", "fiat": "100", "sats": 12800, "commission_percent": "5.5",
+                "machine": "Antigua", "at": "2026-11-02T14:05:00-06:00", "reason": "counter"}  # fmt: skip
         made = await program.post("/api/v1/cash-outs", json=body)
         assert made.status_code == 201 and made.json()["cash_out"]["entered_by"] == "token:test"
         again = await program.post("/api/v1/cash-outs", json=body)

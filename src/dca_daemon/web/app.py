@@ -26,6 +26,8 @@ _DEEDS: dict[str, tuple[Action[Any, Any], ...]] = {
     "clients": (*deeds.clients.ACTIONS, *deeds.adjustments.ACTIONS),
     "deposits": deeds.deposits.ACTIONS,
     "cash-outs": deeds.cash_outs.ACTIONS,
+    "payouts": deeds.payouts.ACTIONS,
+    "distributions": deeds.distributions.ACTIONS,
     "fixed": deeds.fixed.ACTIONS,
     "commission": deeds.commission.ACTIONS,
     "machines": (*deeds.machines.ACTIONS, *deeds.filters.ACTIONS),
@@ -37,6 +39,8 @@ _PAGES = (
     pages.clients,
     pages.deposits,
     pages.cash_outs,
+    pages.payouts,
+    pages.distributions,
     pages.fixed,
     pages.commission,
     pages.machines,
@@ -49,6 +53,8 @@ _API = (
     api.adjustments,
     api.deposits,
     api.cash_outs,
+    api.payouts,
+    api.distributions,
     api.fixed,
     api.commission,
     api.machines,
@@ -70,7 +76,7 @@ def create_app(desk: Desk, streams: Live) -> FastAPI:
     )
     app.state.desk = desk
     app.state.live = streams
-    app.state.templates = environment()
+    app.state.templates = environment(desk.zone)
     problems.install(app)
     for router in _page_routers():
         app.include_router(router)

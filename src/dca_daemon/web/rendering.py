@@ -6,11 +6,11 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
-from jinja2.runtime import Context
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -35,7 +35,7 @@ _TONES = {
 }
 
 
-def environment() -> Environment:
+def environment(zone: ZoneInfo) -> Environment:
     """The templates, with what they may call. Everything is escaped; a name that is not given is an error."""
     env = Environment(
         loader=PackageLoader("dca_daemon.web"),
@@ -45,9 +45,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    env.filters.update(
-        fiat=_fiat, sats=_sats, msat=_msat, price=_price, when=_when, day=_day, state=_state, or_dash=_or_dash
-    )
+    env.filters.update(fiat=_fiat, sats=_sats, msat=_msat, price=_price, state=_state, or_dash=_or_dash)
+    env.filters.update(when=partial(_when, zone), day=partial(_day, zone))
     env.filters.update(
         source_fiat=source_fiat_text,
         source_coins=source_coins_text,
@@ -112,21 +111,18 @@ def _price(sats: int, minor: int, currency: str) -> str:
     return NOTHING if found is None else f"{found:,.2f} {currency}/BTC"
 
 
-@pass_context
-def _when(context: Context, at: datetime | None) -> str | Markup:
+def _when(zone: ZoneInfo, at: datetime | None) -> str | Markup:
     """A time in the pages' zone; machines read it exactly."""
     if at is None:
         return NOTHING
-    zone: ZoneInfo = context["zone"]
     local = at.astimezone(zone)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         local.isoformat(), local.isoformat(), local.strftime("%Y-%m-%d %H:%M:%S %Z")
     )
 
 
-@pass_context
-def _day(context: Context, at: datetime | None) -> str:
-    return NOTHING if at is None else at.astimezone(context["zone"]).strftime("%Y-%m-%d")
+def _day(zone: ZoneInfo, at: datetime | None) -> str:
+    return NOTHING if at is None else at.astimezone(zone).strftime("%Y-%m-%d")
 
 
 def _state(name: str | None) -> str | Markup:

@@ -6,9 +6,11 @@ from dca_daemon.web.deeds import (
     clients,
     commission,
     deposits,
+    distributions,
     filters,
     fixed,
     machines,
+    payouts,
     treasury,
     users,
 )
@@ -19,9 +21,11 @@ __all__ = [
     "clients",
     "commission",
     "deposits",
+    "distributions",
     "filters",
     "fixed",
     "machines",
+    "payouts",
     "treasury",
     "users",
 ]

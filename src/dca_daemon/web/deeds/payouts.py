@@ -141,7 +141,7 @@ ACTIONS = (
         path="/payouts/{payout_id}/resolve",
         wish=ResolvePayout,
         role=Role.ADMIN,
-        scope=Scope.PAYOUTS,
+        scope=Scope.BOOKS,
         explanation="End a held one that LNbits can't prove, for good. "
         + " ".join(f"{name}: {text}" for name, text in CONSEQUENCE.items())
         + " Void and written-off have the client paid a second time: make sure that the first payment can't "
