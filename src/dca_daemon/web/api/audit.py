@@ -1,0 +1,85 @@
+"""`/api/v1/audit`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import Field
+from starlette.requests import Request
+
+from dca_daemon.domain.rights import Scope
+from dca_daemon.services import audit
+from dca_daemon.services.audit import AuditEntry
+from dca_daemon.web.api.values import Out
+from dca_daemon.web.desk import desk_of
+from dca_daemon.web.listing import PAGE, After, Limit, cut
+from dca_daemon.web.problems import PROBLEMS
+from dca_daemon.web.rights import scoped
+
+Text = Annotated[str | None, Query(max_length=200)]
+
+
+class ChangeOut(Out):
+    """A change by a person; `before` and `after` hold what changed."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    reason: str | None
+
+    @classmethod
+    def of(cls, entry: AuditEntry) -> ChangeOut:
+        return cls(
+            id=entry.audit_id,
+            at=entry.at,
+            actor=entry.actor,
+            action=entry.action,
+            subject=entry.subject,
+            before=None if entry.before is None else dict(entry.before),
+            after=None if entry.after is None else dict(entry.after),
+            reason=entry.reason,
+        )
+
+
+class ChangesOut(Out):
+    """A page of changes, the newest first."""
+
+    changes: list[ChangeOut]
+    next: str | None = Field(description="To be given as `after`; null: that was all.")
+
+
+router = APIRouter(prefix="/audit", tags=["audit"], dependencies=[Depends(scoped(Scope.READ))], responses=PROBLEMS)
+
+
+@router.get("", summary="List changes by people")
+async def list_changes(
+    request: Request,
+    actor: Text = None,
+    action: Annotated[
+        str | None, Query(max_length=200, description="One, such as client.add, or its first word.")
+    ] = None,
+    subject: Annotated[str | None, Query(max_length=200, description="Such as client:3.")] = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: Limit = PAGE,
+    after: After = None,
+) -> ChangesOut:
+    """The newest first."""
+    found = await audit.list_all(
+        desk_of(request).db,
+        actor=actor,
+        action=action,
+        subject=subject,
+        since=since,
+        until=until,
+        limit=limit + 1,
+        after=after,
+    )
+    page = cut(found, limit, lambda one: one.audit_id)
+    return ChangesOut(changes=[ChangeOut.of(one) for one in page.items], next=page.next)

@@ -1,0 +1,91 @@
+"""Audit: who changed what, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dca_daemon.services import audit
+from dca_daemon.services.audit import AuditEntry
+from dca_daemon.web.desk import desk_of
+from dca_daemon.web.listing import PAGE, After, linked
+from dca_daemon.web.rendering import NOTHING, page
+from dca_daemon.web.subjects import subject_path
+
+router = APIRouter(prefix="/audit")
+
+
+@router.get("")
+async def list_changes(
+    request: Request,
+    actor: str = "",
+    action: str = "",
+    subject: str = "",
+    since: str = "",
+    until: str = "",
+    after: After = None,
+) -> Response:
+    """The newest first; `since` and `until` are days of the pages' zone, both included."""
+    desk = desk_of(request)
+    wrong = next((name for name, day in (("From", since), ("To", until)) if not _is_day(day)), None)
+    found: list[AuditEntry] = []
+    if wrong is None:
+        found = await audit.list_all(
+            desk.db,
+            actor=actor.strip() or None,
+            action=action.strip() or None,
+            subject=subject.strip() or None,
+            since=_begins(since, desk.zone),
+            until=_begins(until, desk.zone, days_later=1),
+            limit=PAGE + 1,
+            after=after,
+        )
+    return page(
+        request,
+        "audit.html",
+        200 if wrong is None else 422,
+        listed=linked(request, found, lambda one: one.audit_id),
+        changes=changes,
+        subject_path=subject_path,
+        wrong=wrong,
+        filters={"actor": actor, "action": action, "subject": subject, "since": since, "until": until},
+    )
+
+
+def changes(entry: AuditEntry) -> list[tuple[str, str, str]]:
+    """Name, before and after of everything an entry tells of."""
+    before, after = entry.before or {}, entry.after or {}
+    return [(name, _words(before, name), _words(after, name)) for name in {**before, **after}]
+
+
+def _words(values: Mapping[str, Any], name: str) -> str:
+    value = values.get(name)
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return not text or date.fromisoformat(text) < date.max
+    except ValueError:
+        return False
+
+
+def _begins(day: str, zone: ZoneInfo, days_later: int = 0) -> datetime | None:
+    if not day:
+        return None
+    begins = datetime.combine(date.fromisoformat(day) + timedelta(days=days_later), time(), zone)
+    try:
+        return begins.astimezone(UTC)
+    except OverflowError:  # the first day there is
+        return datetime.min.replace(tzinfo=UTC)
