@@ -184,9 +184,9 @@ async def list_machines(
     return MachinesOut(machines=[MachineOut.of(one) for one in page.items], next=page.next)
 
 
-@router.get("/machines/{device_id:path}", summary="Show a machine")
+@router.get("/machines/{device_id}", summary="Show a machine")
 async def show_machine(request: Request, device_id: Annotated[str, Path(max_length=200)]) -> MachineOut:
-    """One machine."""
+    """By its device id, the beginning of it, or its name."""
     return MachineOut.of(await machines.show(desk_of(request).db, device_id))
 
 
