@@ -47,6 +47,10 @@ _PAGES = (
     pages.filters,
     pages.treasury,
     pages.periods,
+    pages.reconciliation,
+    pages.ledger,
+    pages.system,
+    pages.audit,
 )
 _API = (
     api.clients,
@@ -61,6 +65,9 @@ _API = (
     api.filters,
     api.treasury,
     api.periods,
+    api.reconciliations,
+    api.audit,
+    api.system,
     api.users,
 )
 

@@ -38,6 +38,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+_NUL = "the character NUL (U+0000) is in it: nothing was done"
 _HSTS = "max-age=31536000"
 
 
@@ -46,6 +47,7 @@ def guarded(app: FastAPI, desk: Desk) -> None:
     names = {*desk.settings.console.allowed_hosts, desk.settings.console.host}
     names.add(urlsplit(desk.base_url).hostname or "localhost")
     app.add_middleware(SameOrigin, base_url=desk.base_url)
+    app.add_middleware(NoNul)
     app.add_middleware(BodyLimit)
     app.add_middleware(HostCheck, allowed_hosts=names, setting="console.allowed_hosts")
     app.add_middleware(Faults)
@@ -128,6 +130,31 @@ class SameOrigin:
         scheme = "https" if self._base_url.startswith("https:") else "http"
         ours = {f"{scheme}://{host}", self._base_url} - {""}
         return origins[0].lower() in ours
+
+
+class NoNul:
+    """Refuses the character NUL, which no text of ours has and PostgreSQL can't keep."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            await answer(Request(scope), 422, "input", _NUL)(scope, receive, send)
+            return
+        typed = Headers(scope=scope).get("content-type", "")
+        signs = (b"\\u0000",) if "json" in typed else (b"%00", b"\0")
+
+        async def looked_through() -> Message:
+            message = await receive()
+            if any(sign in message.get("body", b"") for sign in signs):
+                raise HTTPException(422, _NUL)
+            return message
+
+        await self._app(scope, looked_through, send)
 
 
 class BodyLimit:

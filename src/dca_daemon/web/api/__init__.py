@@ -2,6 +2,7 @@
 
 from dca_daemon.web.api import (
     adjustments,
+    audit,
     cash_outs,
     clients,
     commission,
@@ -13,6 +14,8 @@ from dca_daemon.web.api import (
     machines,
     payouts,
     periods,
+    reconciliations,
+    system,
     treasury,
     users,
     values,
@@ -21,6 +24,7 @@ from dca_daemon.web.api import (
 
 __all__ = [
     "adjustments",
+    "audit",
     "cash_outs",
     "clients",
     "commission",
@@ -32,6 +36,8 @@ __all__ = [
     "machines",
     "payouts",
     "periods",
+    "reconciliations",
+    "system",
     "treasury",
     "users",
     "values",

@@ -126,8 +126,8 @@ ACTIONS = (
         role=Role.OPERATOR,
         scope=Scope.PAYOUTS,
         explanation="A held one goes on. Was its invoice never submitted, it ends as void, and its records are "
-        "owed again and paid to the client's present destination. May it have been paid, it is looked up again, never "
-        "paid anew.",
+        "owed again and paid to the client's present destination. May it have been paid, it is looked up "
+        "again, never paid anew.",
         work=_release,
         facts=_facts,
         leads_to=_page_of,
