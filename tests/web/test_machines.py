@@ -107,7 +107,7 @@ async def test_machines_by_the_api(console: Console) -> None:
         made = await program.post("/api/v1/filters", json={"kind": "coin", "value": "ln", "reason": "a test"})
         assert made.status_code == 201 and made.json()["value"] == "LN"
         gone = await program.post(f"/api/v1/filters/{made.json()['id']}/remove", json={"reason": "over"})
-        assert gone.json()["removed_by"].startswith("token:test ")
+        assert gone.json()["removed_by"].startswith("token:test")
         assert (await program.get("/api/v1/filters")).json() == {"filters": [], "next": None}
         assert len((await program.get("/api/v1/filters", params={"removed": True})).json()["filters"]) == 1
     async with console.db.transaction() as conn:

@@ -60,6 +60,6 @@ async def test_payouts_by_the_pages_and_the_api(console: Console) -> None:
         "SELECT string_agg(action || ' ' || actor, ', ' ORDER BY id) FROM audit_log WHERE action LIKE 'payout.%'"
     )
     assert await value(books, said) == (
-        "payout.retry user:some-admin, payout.hold user:somebody, payout.release user:somebody, "
+        "payout.retry user:some-admin, payout.hold user:some-admin, payout.release user:some-admin, "
         "payout.hold token:test, payout.resolve token:test"
     )
