@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
-import secrets
 import time
-from urllib.parse import quote
 
+import pyotp
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import ConflictError, InputError
@@ -19,28 +16,23 @@ from dca_daemon.services.audit import audit
 from dca_daemon.services.users import UserView, show
 
 STEP_SECONDS = 30
-DIGITS = 6
 _STEPS_OFF = 1  # how far the clock of the app may be off, either way
 _WRONG = "this code is not right, or was used already, or there were too many tries"
 
 
 def new_secret() -> str:
     """As apps take it: base32."""
-    return base64.b32encode(secrets.token_bytes(20)).decode()
+    return pyotp.random_base32()
 
 
 def address_for_apps(secret: str, name: str) -> str:
     """What an app reads from a link or a QR code."""
-    label = quote(f"dca-daemon:{name}")
-    return f"otpauth://totp/{label}?secret={secret}&issuer=dca-daemon&digits={DIGITS}&period={STEP_SECONDS}"
+    return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name="dca-daemon")
 
 
 def code_at(secret: str, step: int) -> str:
     """The code of one step of time."""
-    digest = hmac.new(base64.b32decode(secret), step.to_bytes(8, "big"), hashlib.sha1).digest()
-    start = digest[-1] & 0x0F
-    number = int.from_bytes(digest[start : start + 4], "big") & 0x7FFF_FFFF
-    return f"{number % 10**DIGITS:0{DIGITS}}"
+    return pyotp.HOTP(secret).at(step)
 
 
 def step_of(secret: str, code: str, *, after: int, now: float | None = None) -> int | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
+import segno
 from fastapi import APIRouter, Depends, Form
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -96,6 +98,7 @@ async def _account(
         secret = _opened(desk.keys, sealed or "", person)
     except InputError:
         secret = second_factor.new_secret()
+    for_apps = second_factor.address_for_apps(secret, person.name)
     return page(
         request,
         "account.html",
@@ -105,7 +108,8 @@ async def _account(
         has_second_factor=user.has_second_factor,
         secret=secret,
         sealed=desk.keys.encrypt(f"{person.name} {secret}").decode(),
-        for_apps=second_factor.address_for_apps(secret, person.name),
+        for_apps=for_apps,
+        picture=Markup(segno.make(for_apps, error="m").svg_inline(scale=4, dark="#000", light="#fff")),  # noqa: S704
     )
 
 
