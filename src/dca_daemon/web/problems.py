@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -201,6 +201,3 @@ def answer(
     )
     response.headers.update(headers or {})
     return response
-
-
-__all__ = ["HTTPException", "answer", "install"]
