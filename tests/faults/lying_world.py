@@ -15,17 +15,16 @@ from dca_daemon.domain.payout import NEVER_SUBMITTED_STATES, PayoutState
 from dca_daemon.ledger.db import Database
 from dca_daemon.ledger.verify import verify
 from dca_daemon.payouts import bolt11
-from dca_daemon.payouts.books import SqlPayoutBooks, Waiting
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
 from dca_daemon.payouts.pacing import Pacer
 from dca_daemon.payouts.payer import Payer, PayerConfig
-from dca_daemon.payouts.store import Payout
 from dca_daemon.payouts.wallet import Destination, DestinationKind, Invoice
 from dca_daemon.services import payouts
 from dca_daemon.services.intake import Intake, IntakeConfig
 from dca_daemon.services.payouts import PayoutView
 from tests.lnbits_double import Call, Direction, Kind, Lie, LnbitsDouble, Route
+from tests.payouts.one_round import OneRound
 from tests.services.builders import client, sql
 
 SOURCE_SATS = 50_000_000
@@ -83,29 +82,6 @@ class WatchedWallet(LnbitsWallet):
         )
         self.client_of.setdefault(invoice.payment_hash, int(str(extra["client"])))
         return invoice
-
-
-class OneRound(SqlPayoutBooks):
-    """The real books, which let each payout and each client have one turn, however long a test takes."""
-
-    def __init__(self, db: Database) -> None:
-        super().__init__(db)
-        self._had: set[str | int] = set()
-
-    async def waiting(self, limit: int) -> Waiting:
-        found = await super().waiting(limit + len(self._had))
-        return Waiting(
-            [payout_id for payout_id in found.payout_ids if payout_id not in self._had],
-            [client_id for client_id in found.client_ids if client_id not in self._had],
-        )
-
-    async def load(self, payout_id: str) -> Payout:
-        self._had.add(payout_id)
-        return await super().load(payout_id)
-
-    async def reserve(self, client_id: int, *, max_sats: int) -> tuple[str, list[int]] | None:
-        self._had.add(client_id)
-        return await super().reserve(client_id, max_sats=max_sats)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from dca_daemon.domain.errors import WalletRefusedError, WalletUnknownError, Wal
 from dca_daemon.domain.payout import PayoutState
 from dca_daemon.ledger.db import Database
 from dca_daemon.ledger.verify import verify
-from dca_daemon.payouts.books import SqlPayoutBooks
+from dca_daemon.payouts.books import PayoutBooks, SqlPayoutBooks
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
 from dca_daemon.payouts.payer import Payer, PayerConfig
@@ -22,6 +22,7 @@ from dca_daemon.payouts.wallet import TAG, Destination, DestinationKind
 from dca_daemon.services import clients, deposits, payouts
 from dca_daemon.services.intake import Intake, IntakeConfig
 from tests.payouts.faulty import FaultyWallet, Killed
+from tests.payouts.one_round import OneRound
 from tests.services.builders import sql, success, value
 
 SOURCE_SATS = 5_000_000
@@ -38,8 +39,15 @@ class World:
     receivers: list[WalletKeys]
     wallet: FaultyWallet
 
-    def payer(self, **config: object) -> Payer:
-        return Payer(SqlPayoutBooks(self.db), self.wallet, self.keys, PayerConfig(**config))  # type: ignore[arg-type]
+    def payer(self, books: PayoutBooks | None = None, **config: object) -> Payer:
+        books = books or SqlPayoutBooks(self.db)
+        return Payer(books, self.wallet, self.keys, PayerConfig(**config))  # type: ignore[arg-type]
+
+    async def one_round(self, **config: object) -> Payer:
+        """One attempt at each payout. A drain that takes long enough also makes those that were put off in it."""
+        payer = self.payer(OneRound(self.db), **config)
+        await payer.drain()
+        return payer
 
     async def cash_out(self, count: int = 1) -> None:
         """4000 GTQ each, 484,218 sats of principal: two thirds and one third."""
@@ -149,7 +157,7 @@ async def test_a_failed_look_up_changes_nothing(world: World, call: str) -> None
     await world.cash_out()
     for _ in range(2):
         world.wallet.script(call, WalletUnknownError("502"))
-    await world.payer().drain()
+    await world.one_round()
     assert set(await world.states()) == {PayoutState.SUBMITTED}
     await world.due_now()
     await world.payer().drain()
@@ -221,7 +229,7 @@ async def test_a_receiver_that_refuses_is_held_and_can_be_released(world: World)
     await world.cash_out()
     for _ in range(3):
         world.wallet.script("create_invoice", WalletRefusedError("no such key", status=404))
-        await world.payer(concurrency=1).drain()
+        await world.one_round(concurrency=1)
         await world.due_now()
     states = await world.states()
     assert sorted(states) == [PayoutState.HELD, PayoutState.SETTLED]
@@ -238,12 +246,12 @@ async def test_a_receiver_wallet_deleted_after_the_invoice_never_gets_a_second_p
     await world.cash_out()
     world.wallet.script("pay", WalletUnreachableError("refused"))
     world.wallet.script("pay", WalletUnreachableError("refused"))
-    await world.payer().drain()
+    await world.one_round()
     world.lnbits.delete_wallet(world.receivers[0])
     await world.due_now()
-    await world.payer(lookup_after_timeout_seconds=-1).drain()
+    await world.one_round(lookup_after_timeout_seconds=-1)
     await world.due_now()
-    await world.payer(lookup_after_timeout_seconds=-1).drain()
+    await world.one_round(lookup_after_timeout_seconds=-1)
     mine = next(p for p in await payouts.list_all(world.db) if p.client_id == 1)
     # The money left the source wallet, and its receiver is gone: only a person can settle that.
     assert mine.state is PayoutState.HELD and "never arrived" in (mine.reason or "")

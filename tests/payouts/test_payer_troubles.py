@@ -24,6 +24,7 @@ from dca_daemon.payouts.clock import now_seconds
 from dca_daemon.payouts.payer import Payer
 from dca_daemon.payouts.wallet import PayAnswer, PayHint
 from dca_daemon.services import payouts
+from tests.payouts.one_round import OneRound
 from tests.payouts.test_payer import World, make_world
 from tests.services.builders import sql, value
 
@@ -122,7 +123,7 @@ async def test_a_node_that_restarts_behind_lnbits_puts_nobody_on_hold(world: Wor
         for _ in range(2):
             refusal = WalletRefusedError("520 Unable to connect to the funding source", status=520)
             world.wallet.script("create_invoice", refusal)
-        await world.payer().drain()
+        await world.one_round()
         await world.due_now()
     assert set(await world.states()) == {PayoutState.RESERVED}
     await world.payer().drain()
@@ -132,7 +133,7 @@ async def test_a_node_that_restarts_behind_lnbits_puts_nobody_on_hold(world: Wor
 async def test_a_refusal_that_does_not_pass_is_held_after_an_hour(world: World) -> None:
     for _ in range(20):
         world.wallet.script("create_invoice", WalletRefusedError("520 no", status=520))
-        await world.payer(concurrency=1).drain()
+        await world.one_round(concurrency=1)
         await sql(world.db, "UPDATE payout SET next_attempt_at = now() WHERE failures > 0")
     assert (await mine(world)).state is PayoutState.HELD
 
@@ -145,8 +146,7 @@ async def test_a_receivers_server_that_is_away_is_no_outage_of_lnbits(world: Wor
            UPDATE client SET destination_id = d.id FROM d WHERE client.id = 1""",
     )
     world.wallet.script("create_invoice", WalletUnreachableError("there is no address for example.com"))
-    payer = world.payer(concurrency=1)
-    await payer.drain()
+    payer = await world.one_round(concurrency=1)
     assert payer.outage is None
     payout = await mine(world)
     assert payout.state is PayoutState.RESERVED and payout.failures == 1
@@ -156,7 +156,7 @@ async def test_a_receivers_server_that_is_away_is_no_outage_of_lnbits(world: Wor
 async def test_answers_that_tell_nothing_are_an_outage_when_the_balance_is_not_told_either(
     world: World, balance_too: bool
 ) -> None:
-    payer = world.payer(concurrency=1)
+    payer = world.payer(OneRound(world.db), concurrency=1)
     await payer.funds.refresh()
     world.wallet.script("create_invoice", WalletUnknownError("502"))
     if balance_too:
@@ -218,12 +218,12 @@ async def test_patience_with_an_unanswered_request_begins_when_it_was_given_up(
 async def test_a_new_payer_is_patient_with_the_requests_of_the_one_before(world: World) -> None:
     for _ in range(2):
         world.wallet.script("pay", WalletUnreachableError("refused"))
-    await world.payer().drain()
+    await world.one_round()
     world.lnbits.delete_wallet(world.receivers[0])
     await sql(world.db, "UPDATE payout SET last_submit_at = now() - interval '1 hour'")
     for _ in range(2):
         await world.due_now()
-        await world.payer(lookup_after_timeout_seconds=30).drain()
+        await world.one_round(lookup_after_timeout_seconds=30)
     assert (await mine(world)).state is PayoutState.UNKNOWN
 
 
@@ -262,7 +262,7 @@ async def test_an_invoice_that_seems_over_is_asked_for_anew_for_an_hour(world: W
     """A wrong clock of this host makes every Lightning address's invoice look so: nobody has to release them."""
     for _ in range(19):
         world.wallet.script("create_invoice", InvoiceExpiredError("valid until yesterday only"))
-        await world.payer(concurrency=1).drain()
+        await world.one_round(concurrency=1)
         await sql(world.db, "UPDATE payout SET next_attempt_at = now() WHERE failures > 0")
     await world.payer().drain()
     await world.assert_agrees([322812, 161406])

@@ -158,7 +158,7 @@ async def submitted_and_paid(three: Three) -> str:
     three.world.wallet.script("pay", WalletUnknownError("reset"), after=True)
     for _ in range(2):
         three.world.wallet.script("sent", WalletUnknownError("502"))
-    await three.world.payer().drain()
+    await three.world.one_round()
     return (await payouts.list_all(three.db, client=1))[0].payout_id
 
 
@@ -209,7 +209,7 @@ async def test_received_from_nobody_we_know(three: Three, lnbits: LnbitsAdmin) -
     await three.cash_out()
     for _ in range(2):
         three.world.wallet.script("pay", WalletUnreachableError("refused"))
-    await three.world.payer().drain()
+    await three.world.one_round()
     ended = (await payouts.list_all(three.db, client=2))[0]
     assert ended.bolt11 is not None
     await payouts.hold(three.db, ended.payout_id, reason="x", actor="test")
@@ -225,7 +225,7 @@ async def test_what_a_person_called_settled_is_named_and_no_difference(three: Th
     await three.cash_out()
     for _ in range(2):
         three.world.wallet.script("pay", WalletUnreachableError("refused"))
-    await three.world.payer().drain()
+    await three.world.one_round()
     payout_id = (await payouts.list_all(three.db, client=1))[0].payout_id
     await payouts.hold(three.db, payout_id, reason="x", actor="test")
     await payout_resolution.resolve(three.db, payout_id, Resolution.SETTLED, reason="Ana has it", actor="test")
