@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import NoReturn
@@ -187,13 +186,9 @@ def test_a_group_alone_shows_its_help(cli: Cli) -> None:
     assert "confirm" in outcome.out + outcome.err
 
 
-def test_version_answers_at_once() -> None:
-    before = time.perf_counter()
+def test_version_answers_without_loading_what_is_heavy() -> None:
     done = subprocess.run([*PROGRAM, "version"], capture_output=True, text=True, timeout=60, check=False)
-    seconds = time.perf_counter() - before
     assert done.returncode == 0 and done.stdout.startswith("dca-daemon ")
-    # The bound that matters is 0.3 s on a quiet machine; this one only catches a heavy import at start-up.
-    assert seconds < 3
     heavy = (
         "import sys; import dca_daemon.cli.main;"
         "print([m for m in ('sqlalchemy', 'pydantic', 'httpx') if m in sys.modules])"

@@ -7,7 +7,9 @@ the program starts fast.
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -122,9 +124,7 @@ def execute(arguments: list[str]) -> int:
         run.version()
         return DONE
     try:
-        result = typer.main.get_command(app).main(
-            _config_first(arguments), prog_name=PROGRAM, standalone_mode=False
-        )
+        result = _run()(_config_first(arguments), prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -142,6 +142,12 @@ def execute(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence: an operator sees a sentence
         return _usage(error) if hasattr(error, "format_message") else _unexpected(error)
     return result if isinstance(result, int) else DONE
+
+
+@functools.cache
+def _run() -> Callable[..., Any]:
+    """Runs a command line; made once, since making it of all commands takes longer than most of them."""
+    return typer.main.get_command(app).main
 
 
 def _config_first(arguments: list[str]) -> list[str]:
