@@ -174,10 +174,7 @@ async def find(db: Database, token: str) -> TokenView | None:
 
 
 def _clean(name: str) -> str:
-    try:
-        name = clean_name(name, "a token")
-    except InputError as error:
-        raise InputError(error.message, field="name") from None
+    name = clean_name(name, "a token")
     if name.isdigit():
         raise InputError(
             "a token's name can't be a number: it would be taken for another token's id", field="name"

@@ -103,7 +103,8 @@ def clean_name(text: str, what: str) -> str:
     """A name as a person typed it, on one line. Raises `InputError` for none, and one that is too long."""
     name = " ".join(text.split())
     if not name or not name.isprintable() or len(name) > MAX_NAME:
-        raise InputError(f"{plain(text)!r} is no name for {what}", remedy=f"use 1 to {MAX_NAME} characters")
+        remedy = f"use 1 to {MAX_NAME} characters"
+        raise InputError(f"{plain(text)!r} is no name for {what}", remedy=remedy, field="name")
     return name
 
 

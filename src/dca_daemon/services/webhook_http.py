@@ -78,14 +78,14 @@ async def check_url(text: str, config: WebhookHttpConfig) -> str:
     """The URL, if messages may be sent there. Raises `InputError` that says why not."""
     cleaned = text.strip()
     if len(cleaned) > URL_MAX:
-        raise InputError(f"this URL is longer than {URL_MAX} characters")
+        raise InputError(f"this URL is longer than {URL_MAX} characters", field="url")
     try:
         url = httpx.URL(cleaned)
         await _addresses(url, config)
     except (httpx.InvalidURL, ValueError):
-        raise InputError(f"{plain(cleaned)!r} is no URL", remedy=_EXAMPLE) from None
-    except WalletUnreachableError as error:
-        raise InputError(str(error)) from None
+        raise InputError(f"{plain(cleaned)!r} is no URL", remedy=_EXAMPLE, field="url") from None
+    except (InputError, WalletUnreachableError) as error:
+        raise InputError(error.message, remedy=error.remedy, field="url") from None
     return str(url)
 
 

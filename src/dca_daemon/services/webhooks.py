@@ -80,9 +80,26 @@ async def add(
 
     Raises `InputError` for a URL that messages may not be sent to, `ConflictError` for a name that is in use.
     """
+    url = await check_new(name=name, url=url, kinds=kinds, config=config)
+    return await add_checked(db, keys, name=name, url=url, kinds=kinds, actor=actor)
+
+
+async def check_new(*, name: str, url: str, kinds: Sequence[str], config: WebhookHttpConfig) -> str:
+    """The URL as it is kept, after its name was resolved; no transaction is open meanwhile.
+
+    Raises `InputError` that names the field.
+    """
+    clean_name(name, "a webhook")
+    _kinds(kinds)
+    return await check_url(url, config)
+
+
+async def add_checked(
+    db: Database, keys: KeyRing, *, name: str, url: str, kinds: Sequence[str], actor: str
+) -> tuple[WebhookView, str]:
+    """The same with a URL that `check_new` gave."""
     name = clean_name(name, "a webhook")
     wanted = _kinds(kinds)
-    url = await check_url(url, config)
     secret = new_secret()
 
     async def work(conn: AsyncConnection) -> WebhookView:
@@ -118,37 +135,24 @@ async def add(
     except IntegrityError as error:
         if constraint(error) != "webhook_name":
             raise
-        raise ConflictError(f"there is a webhook {name!r} already", remedy="choose another name") from None
+        raise ConflictError(
+            f"there is a webhook {name!r} already", remedy="choose another name", field="name"
+        ) from None
     log.info("webhook.added", webhook_id=view.webhook_id, name=view.name)
     return view, secret
-
-
-async def problems(*, name: str, url: str, kinds: Sequence[str], config: WebhookHttpConfig) -> dict[str, str]:
-    """What is wrong with what was entered, by field; nothing: it may be added, if the name is free."""
-    found: dict[str, str] = {}
-    try:
-        clean_name(name, "a webhook")
-    except InputError as error:
-        found["name"] = str(error)
-    try:
-        await check_url(url, config)
-    except InputError as error:
-        found["url"] = str(error)
-    try:
-        _kinds(kinds)
-    except InputError as error:
-        found["kinds"] = str(error)
-    return found
 
 
 def _kinds(kinds: Sequence[str]) -> list[str]:
     """As they are kept: `*` for all. Raises `InputError`."""
     given = [kind.strip() for kind in kinds if kind.strip()]
     if not given:
-        raise InputError(
-            "which kinds of events?", remedy=f"such as payout.settled, cash-out, or {EVERYTHING} for all"
-        )
-    return check_kinds(given) or [EVERYTHING]
+        remedy = f"such as payout.settled, cash-out, or {EVERYTHING} for all"
+        raise InputError("which kinds of events?", remedy=remedy, field="kinds")
+    try:
+        return check_kinds(given) or [EVERYTHING]
+    except InputError as error:
+        error.field = "kinds"
+        raise
 
 
 async def list_all(db: Database, *, disabled: bool = True) -> list[WebhookView]:

@@ -153,6 +153,8 @@ async def _do_at_once(request: Request, action: Action[Any, Any], person: Person
     desk = desk_of(request)
     found = await prepared(action, desk, person.actor, wish)
     result = await action.work(Call(desk, desk.db, person.actor, found), wish)
+    if action.shows_once is not None:
+        return page(request, action.shows_once, result=result)
     return see_other(request, action.leads_to(result), action.says(result))
 
 

@@ -63,6 +63,8 @@ class Action(Generic[W, R]):
     api_path: str | None = None
     api_status: int = 200
     said: Callable[[R], str] | None = None  # the sentence afterwards; default: title and facts
+    # A page in place of leading on, for what is shown once; only with `one_step`.
+    shows_once: str | None = None
 
     @property
     def path_fields(self) -> tuple[str, ...]:

@@ -139,11 +139,14 @@ def _kind(annotation: object) -> tuple[str | None, tuple[str, ...]]:
 
 
 def from_form(wish: type[Wish], fields: Mapping[str, str]) -> dict[str, Any]:
-    """A form's fields as the model takes them: an empty one was not given; a box that is not ticked is no."""
+    """A form's fields as the model takes them: an empty one was not given; a box that is not ticked is no; the
+    words of a list are apart by spaces or commas."""
     values: dict[str, Any] = {name: text for name, text in fields.items() if text.strip()}
     for name, info in wish.model_fields.items():
         if _kind(info.annotation)[0] == "check":
             values[name] = name in fields
+        elif get_origin(info.annotation) is list and name in values:
+            values[name] = values[name].replace(",", " ").split()
     return values
 
 

@@ -13,6 +13,7 @@ from dca_daemon.web.deeds import (
     payouts,
     treasury,
     users,
+    webhooks,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "payouts",
     "treasury",
     "users",
+    "webhooks",
 ]
