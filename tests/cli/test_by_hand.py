@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-
 import pytest
 
-from dca_daemon.cli.context import parse_local_time
-from dca_daemon.domain.errors import InputError
 from dca_daemon.ledger.db import Database
 from dca_daemon.services.intake import Intake, IntakeConfig
 from tests.cli.conftest import Cli, OnBooks
@@ -189,26 +184,3 @@ def test_cash_comes_and_goes(cli: Cli) -> None:
     assert (here["cash"], here["clients_part"], here["house_part"]) == ("19990.00", "20000.00", "-10.00")
     assert [(m["name"], m["cash"]) for m in here["machines"]] == [("Antigua", "150.00"), (None, "19840.00")]
     assert "not told which machine" in cli("cash", "report", "--pool", "default").done().out
-
-
-@pytest.fixture
-def in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-def test_a_time_without_a_zone_is_of_this_computer(in_berlin: None) -> None:
-    assert parse_local_time("2026-01-31T14:05").isoformat() == "2026-01-31T14:05:00+01:00"
-    assert parse_local_time("2026-07-31T14:05").isoformat() == "2026-07-31T14:05:00+02:00"
-    assert parse_local_time("2026-01-31T14:05:00-06:00").isoformat() == "2026-01-31T14:05:00-06:00"
-    for text, words in (
-        ("2026-03-29T02:30", "does not exist here"),
-        ("2026-10-25T02:30", r"was twice here.*02:30:00\+02:00 or .*02:30:00\+01:00"),
-        ("yesterday", "is not a time"),
-        ("0001-01-01", "is not a time"),
-    ):
-        with pytest.raises(InputError, match=words):
-            parse_local_time(text)

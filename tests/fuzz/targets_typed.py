@@ -10,9 +10,9 @@ from unittest.mock import patch
 import structlog
 from psycopg import Notify
 
-from dca_daemon.cli.context import parse_time
 from dca_daemon.cli.output import when
 from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.moments import parse_time
 from dca_daemon.domain.money import MINOR_DIGITS, fiat_per_btc, fiat_text, from_minor, parse_fiat, to_minor
 from dca_daemon.lamassu import listener, trigger
 from dca_daemon.lamassu.connection import SourceConfig

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dca_daemon.cli.context import load, parse_time, with_books
+from dca_daemon.cli.context import load, with_books
 from dca_daemon.cli.output import AsJson, Limit, iso, print_json, print_table, when
+from dca_daemon.domain.moments import parse_time
 from dca_daemon.domain.wording import detail_text
 
 if TYPE_CHECKING:

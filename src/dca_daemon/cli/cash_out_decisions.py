@@ -14,10 +14,11 @@ from dca_daemon.cli.cash_out_actions import (
     required,
     shown,
 )
-from dca_daemon.cli.context import load, parse_local_time, parse_time, usage_error, with_books
+from dca_daemon.cli.context import load, usage_error, with_books
 from dca_daemon.cli.output import AsJson, Limit, Yes, print_json, print_table, say, when
 from dca_daemon.domain.cash_out import CashOutState, ways_to_decide
 from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.moments import parse_local_time, parse_time
 from dca_daemon.domain.wording import source_coins_text, source_fiat_text
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def add(
         commission_percent=commission,
         discount=discount,
         machine=machine,
-        at=None if at is None else parse_local_time(at),
+        at=None if at is None else parse_local_time(at, None),
         settles=lamassu_id,
     )
     enter_one(entry, dry_run=dry_run, yes=yes, as_json=as_json)

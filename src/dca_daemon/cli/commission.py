@@ -20,11 +20,12 @@ from dca_daemon.cli.commission_views import (
     show_versions,
     version_dict,
 )
-from dca_daemon.cli.context import actor, confirm, load, parse_time, usage_error, with_books, with_wallet
+from dca_daemon.cli.context import actor, confirm, load, usage_error, with_books, with_wallet
 from dca_daemon.cli.destination import Address, KeyFile, KeyStdin, Lnurl, read_destination
 from dca_daemon.cli.output import AsJson, Limit, Yes, note, print_json, say
 from dca_daemon.domain.commission import percent_text
 from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.moments import parse_time
 from dca_daemon.domain.money import sats_text
 
 if TYPE_CHECKING:

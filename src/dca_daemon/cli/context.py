@@ -8,7 +8,6 @@ import pwd
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -112,41 +111,6 @@ def confirm(question: str, *, yes: bool) -> None:
 def usage_error(message: str) -> Exception:
     """A mistake in how the command was called: exit status 2."""
     return typer.BadParameter(message, param_hint=None)
-
-
-def parse_time(text: str) -> datetime:
-    """A time with its zone, as a person writes it. Raises `InputError`."""
-    example = "write it like 2026-01-31T00:00:00-06:00"
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        if moment.tzinfo is None:
-            raise InputError(f"the time {text!r} has no zone", remedy=example)
-        moment.astimezone(UTC).astimezone()
-    except (ValueError, OverflowError):  # the latter: at the end of all calendars
-        raise InputError(f"{text!r} is not a time", remedy=example) from None
-    return moment
-
-
-def parse_local_time(text: str) -> datetime:
-    """The same, where a time without a zone is one of this computer's. Raises `InputError`.
-
-    One that this computer's clocks skip does not exist; one that they show twice needs its zone.
-    """
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        if moment.tzinfo is not None:
-            return parse_time(text)
-        early, late = (moment.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
-    except (ValueError, OverflowError):
-        raise InputError(f"{text!r} is not a time", remedy="write it like 2026-01-31T14:05") from None
-    if early.astimezone().replace(tzinfo=None) != moment:
-        raise InputError(f"the time {text!r} does not exist here: the clocks were put forward over it")
-    if early != late:
-        raise InputError(
-            f"the time {text!r} was twice here: the clocks were put back",
-            remedy=f"write {early.astimezone().isoformat()} or {late.astimezone().isoformat()}",
-        )
-    return early.astimezone()
 
 
 def read_secret_file(path: Path, what: str) -> str:

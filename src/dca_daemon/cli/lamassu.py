@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dca_daemon.cli.context import actor, confirm, load, parse_time, read_secret_file, usage_error, with_books
+from dca_daemon.cli.context import actor, confirm, load, read_secret_file, usage_error, with_books
 from dca_daemon.cli.findings import finding_dict, print_findings
 from dca_daemon.cli.output import AsJson, Yes, iso, print_json, print_pairs, say, when
 from dca_daemon.domain.errors import ConfigError, InputError, SourceError
+from dca_daemon.domain.moments import parse_time
 
 if TYPE_CHECKING:
     from dca_daemon.ledger.db import Database

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dca_daemon.cli.context import actor, load, parse_time, usage_error, with_books
+from dca_daemon.cli.context import actor, load, usage_error, with_books
 from dca_daemon.cli.output import AsJson, iso, print_json, print_pairs, say, when
 from dca_daemon.domain.errors import DcaError
+from dca_daemon.domain.moments import parse_time
 from dca_daemon.domain.money import sats_text
 from dca_daemon.domain.wording import unit_text
 

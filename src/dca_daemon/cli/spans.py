@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from datetime import date, datetime
-from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
-from dca_daemon.cli.context import parse_time
 from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.moments import parse_time
+from dca_daemon.runtime.zone import local_zone
 
 Since = Annotated[
     str | None,
@@ -25,27 +24,16 @@ Zone = Annotated[
     str | None,
     typer.Option("--zone", metavar="ZONE", help="Whose days, such as America/Guatemala; else this computer's."),
 ]
-_LOCALTIME = Path("/etc/localtime")
 
 
 def read_zone(name: str | None) -> ZoneInfo:
     """The zone of that name, or this computer's own. Raises `InputError`."""
-    wanted = name if name is not None else _local_name()
+    if name is None:
+        return local_zone()
     try:
-        return ZoneInfo(wanted)
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        if name is None:
-            return ZoneInfo("UTC")
         raise InputError(f"there is no time zone {name!r}", remedy="write it like America/Guatemala") from None
-
-
-def _local_name() -> str:
-    """What this computer calls its zone: TZ, or where /etc/localtime leads."""
-    given = os.environ.get("TZ", "").lstrip(":")
-    if given:
-        return given
-    _, found, name = str(_LOCALTIME.resolve()).partition("zoneinfo/")
-    return name if found else "UTC"
 
 
 def read_moment(text: str | None, zone: ZoneInfo) -> datetime | None:

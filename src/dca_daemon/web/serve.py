@@ -16,12 +16,12 @@ from dca_daemon.runtime.health import HealthServer
 from dca_daemon.runtime.settings import Settings
 from dca_daemon.runtime.supervisor import Service, stop_on_signals, supervise
 from dca_daemon.runtime.tasks import pause
+from dca_daemon.runtime.zone import local_zone
 from dca_daemon.services import events, intents, sessions, users
 from dca_daemon.web.app import create_app
 from dca_daemon.web.daemon_status import DaemonStatus
 from dca_daemon.web.desk import Desk
 from dca_daemon.web.events_room import events_room
-from dca_daemon.web.zone import local_zone
 
 log = structlog.get_logger()
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dca_daemon.domain.cash_out import SourceRow
 from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.moments import parse_local_time
 from dca_daemon.domain.money import fiat_text, sats_text
 from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.domain.wording import source_coins_text, source_fiat_text
@@ -17,7 +18,6 @@ from dca_daemon.services.cash_outs import CashOutView
 from dca_daemon.services.manual_cash_outs import Entry
 from dca_daemon.web.actions import Action, Call, Facts
 from dca_daemon.web.api.cash_outs import CashOutWholeOut
-from dca_daemon.web.times import moment
 from dca_daemon.web.wishes import FiatAmount, Id, MachineRef, Reason, Text, Wish
 
 CashOutId = Annotated[Id, Field(title="Cash-out", description="Our number of it.")]
@@ -81,7 +81,7 @@ async def _ignore(call: Call, wish: Decision) -> CashOutView:
 def _entry(call: Call, wish: EnterCashOut) -> Entry:
     return Entry(
         **wish.model_dump(exclude={"at"}),
-        at=None if wish.at is None else moment(wish.at, call.desk.zone, "at"),
+        at=None if wish.at is None else parse_local_time(wish.at, call.desk.zone, field="at"),
     )
 
 

@@ -10,13 +10,13 @@ from starlette.responses import Response
 
 from dca_daemon.domain.cash_out import CashOutState, ways_to_decide
 from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.moments import parse_local_time
 from dca_daemon.services import cash_outs
 from dca_daemon.services.cash_out_explanation import explain
 from dca_daemon.services.cash_outs import CashOutSummary
 from dca_daemon.web.desk import Desk, desk_of
 from dca_daemon.web.listing import PAGE, After, linked
 from dca_daemon.web.rendering import page
-from dca_daemon.web.times import moment_or_none
 from dca_daemon.web.wishes import MAX_ID
 
 router = APIRouter(prefix="/cash-outs")
@@ -59,13 +59,17 @@ async def list_cash_outs(
 
 
 async def _found(desk: Desk, state: str, filters: dict[str, str], after: int | None) -> list[CashOutSummary]:
+    since, until = (
+        parse_local_time(filters[name], desk.zone, field=name) if filters[name].strip() else None
+        for name in ("since", "until")
+    )
     return await cash_outs.list_all(
         desk.db,
         states=(state,) if state in STATES else (),
         device=filters["machine"].strip() or None,
         coin=filters["coin"].strip().upper() or None,
-        since=moment_or_none(filters["since"], desk.zone, "since"),
-        until=moment_or_none(filters["until"], desk.zone, "until"),
+        since=since,
+        until=until,
         text=filters["text"].strip() or None,
         limit=PAGE + 1,
         after=after,
