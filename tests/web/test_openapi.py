@@ -33,3 +33,26 @@ async def test_the_api_is_as_it_says(console: Console, tmp_path: Path) -> None:
         )  # fmt: skip
         out, _ = await process.communicate()
     assert process.returncode == 0, out.decode()
+
+
+async def test_times_have_their_zone(console: Console) -> None:
+    async with console.program() as program:
+        paths = (await program.get("/api/v1/openapi.json")).json()["paths"]
+        asked = 0
+        for path, methods in paths.items():
+            for given in methods.get("get", {}).get("parameters", ()):
+                if given["name"] not in ("since", "until"):
+                    continue
+                asked += 1
+                kinds = given["schema"]["anyOf"]
+                assert {"type": "string", "format": "date-time"} in kinds and given["description"], path
+                for text, words in (
+                    ("2026-01-31T00:00:00", "has no zone"),
+                    ("1767225600", "is not a time"),
+                    ("0001-01-01T00:00:00+14:00", "is not a time"),
+                ):
+                    answer = await program.get(path.format(client_id=1), params={given["name"]: text})
+                    assert answer.status_code == 422, (path, answer.text)
+                    [wrong] = answer.json()["errors"]
+                    assert wrong["field"] == given["name"] and words in wrong["message"]
+        assert asked >= 16

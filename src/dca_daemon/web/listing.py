@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Query
 from pydantic import AwareDatetime, BeforeValidator
 from starlette.requests import Request
 
+from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.moments import parse_time
 from dca_daemon.web.rendering import query
 
 T = TypeVar("T")
@@ -18,16 +20,18 @@ T = TypeVar("T")
 PAGE = 50
 LIMIT_MAX = 200
 
-_ISO = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.*")
+
+def _parsed(value: object) -> datetime:
+    """Pydantic itself would take a number for a time, and one without a zone."""
+    try:
+        return parse_time(str(value))
+    except InputError as error:
+        raise ValueError(str(error)) from None
 
 
-def _iso(value: object) -> object:
-    if isinstance(value, str) and not _ISO.fullmatch(value.strip()):
-        raise ValueError("must be a time with its zone, like 2026-01-31T00:00:00-06:00")
-    return value
-
-
-Moment = Annotated[AwareDatetime, BeforeValidator(_iso)]  # pydantic itself would take a number for one
+Moment = Annotated[AwareDatetime, BeforeValidator(_parsed)]
+Since = Annotated[Moment | None, Query(description="From then on.")]
+Until = Annotated[Moment | None, Query(description="Before then.")]
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="At most so many.")]
 After = Annotated[
     int | None, Query(ge=1, le=2**63 - 1, description="Go on after this one: `next` of the page before.")

@@ -14,7 +14,7 @@ from dca_daemon.services import audit
 from dca_daemon.services.audit import AuditEntry
 from dca_daemon.web.api.values import Out
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, Limit, cut
+from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
 from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 
@@ -65,8 +65,8 @@ async def list_changes(
         str | None, Query(max_length=200, description="One, such as client.add, or its first word.")
     ] = None,
     subject: Annotated[str | None, Query(max_length=200, description="Such as client:3.")] = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = PAGE,
     after: After = None,
 ) -> ChangesOut:

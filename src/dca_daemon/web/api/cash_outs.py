@@ -17,7 +17,7 @@ from dca_daemon.services.cash_out_data import summary_dict, whole_dict
 from dca_daemon.services.cash_outs import CashOutSummary, CashOutView
 from dca_daemon.web.api.values import Out
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, Limit, cut
+from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
 from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 from dca_daemon.web.wishes import MAX_ID
@@ -150,8 +150,8 @@ async def list_cash_outs(
     machine: Annotated[str | None, Query(max_length=200, description="By name or device id.")] = None,
     coin: Annotated[str | None, Query(max_length=20)] = None,
     text: Annotated[str | None, Query(max_length=200, description="The beginning of Lamassu's id.")] = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = PAGE,
     after: After = None,
 ) -> CashOutsOut:

@@ -21,7 +21,7 @@ from dca_daemon.services.clients import ClientView, Mode, Status
 from dca_daemon.services.reports import statement
 from dca_daemon.web.api.values import Out, fiat
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, Limit, cut
+from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
 from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 from dca_daemon.web.wishes import MAX_ID
@@ -284,7 +284,7 @@ async def list_changes(
     "/{client_id}/statement.csv", summary="Download a client's statement", response_class=StreamingResponse
 )
 async def download_statement(
-    request: Request, client_id: ClientId, since: datetime | None = None, until: datetime | None = None
+    request: Request, client_id: ClientId, since: Since = None, until: Until = None
 ) -> StreamingResponse:
     """Every distribution record as a line of CSV, the newest first."""
     return await statement_csv(desk_of(request).db, client_id, since, until)

@@ -20,7 +20,7 @@ from dca_daemon.services.commission_overview import Overview, ReceiverView
 from dca_daemon.services.commission_release import Gathered
 from dca_daemon.web.api.values import Out
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, Limit, cut
+from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
 from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 
@@ -241,8 +241,8 @@ async def list_versions(request: Request, limit: Limit = PAGE, after: After = No
 async def show_history(
     request: Request,
     by: Period = Period.MONTH,
-    since: Annotated[datetime | None, Query(description="Cash-outs from then on.")] = None,
-    until: Annotated[datetime | None, Query(description="Cash-outs before then.")] = None,
+    since: Since = None,
+    until: Until = None,
     receiver: Annotated[str | None, Query(max_length=200, description="By number or name.")] = None,
 ) -> CommissionHistoryOut:
     """Of cash-outs, by the days of the console's zone; what was reversed does not count."""

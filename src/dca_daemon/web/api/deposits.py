@@ -15,7 +15,7 @@ from dca_daemon.services.cash import Movement
 from dca_daemon.services.deposits import BalanceChange, DepositView
 from dca_daemon.web.api.values import Out, fiat
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, Limit, Moment, cut
+from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
 from dca_daemon.web.rights import scoped
 from dca_daemon.web.wishes import MAX_ID
 
@@ -118,8 +118,8 @@ async def list_deposits(
     client: Annotated[str | None, Query(max_length=200, description="By number or name.")] = None,
     state: State | None = None,
     pool: Annotated[str | None, Query(max_length=200, description="By number or name.")] = None,
-    since: Moment | None = None,
-    until: Moment | None = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = PAGE,
     after: After = None,
 ) -> DepositsOut:

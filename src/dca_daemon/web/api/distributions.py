@@ -16,7 +16,7 @@ from dca_daemon.services.distribution_data import distribution_dict
 from dca_daemon.services.distribution_views import DistributionView
 from dca_daemon.web.api.values import Out
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, Limit, cut
+from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
 from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 from dca_daemon.web.wishes import MAX_ID
@@ -80,8 +80,8 @@ async def list_distributions(
     kind: Literal["cash-out", "fixed", "adjustment"] | None = None,
     reversed_only: Annotated[bool, Query(alias="reversed", description="Only those taken back.")] = False,
     client: Annotated[str | None, Query(max_length=200, description="By number or name.")] = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = PAGE,
     after: After = None,
 ) -> DistributionsOut:

@@ -18,7 +18,7 @@ from dca_daemon.services.payout_data import payout_dict, record_dict
 from dca_daemon.services.payouts import PayoutView
 from dca_daemon.web.api.values import Out
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, Limit, cut
+from dca_daemon.web.listing import PAGE, Limit, Since, Until, cut
 from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 
@@ -108,8 +108,8 @@ async def list_payouts(
     request: Request,
     state: Annotated[list[PayoutState] | None, Query(description="May be repeated.")] = None,
     client: Annotated[str | None, Query(max_length=200, description="By number or name.")] = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = PAGE,
     after: AfterPayout = None,
 ) -> PayoutsOut:

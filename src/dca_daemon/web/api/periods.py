@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated
+from datetime import date
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 
 from dca_daemon.domain.rights import Scope
@@ -13,6 +12,7 @@ from dca_daemon.services.reports import periods
 from dca_daemon.services.reports.periods import By, CommissionPeriod, CurrencyPeriod, PeriodReport, SatsPeriod
 from dca_daemon.web.api.values import Out, fiat
 from dca_daemon.web.desk import desk_of
+from dca_daemon.web.listing import Since, Until
 from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 
@@ -112,8 +112,8 @@ router = APIRouter(
 async def show_periods(
     request: Request,
     by: By = By.MONTH,
-    since: Annotated[datetime | None, Query(description="From then on.")] = None,
-    until: Annotated[datetime | None, Query(description="Before then.")] = None,
+    since: Since = None,
+    until: Until = None,
 ) -> PeriodsOut:
     """By the days of the console's zone. Periods in which nothing happened are left out."""
     desk = desk_of(request)
