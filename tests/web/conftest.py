@@ -128,11 +128,16 @@ async def carry_out(browser: httpx.AsyncClient, path: str, fields: dict[str, str
     """Fills a form in, looks at the preview, confirms: the answer that leads on."""
     preview = await browser.post(path, data=fields)
     assert preview.status_code == 200, preview.text
-    found = re.search(r'name="intent" value="([^"]+)"', preview.text)
-    assert found, preview.text
-    done = await browser.post(path, data={"intent": found[1]})
+    done = await confirm(browser, path, preview)
     assert done.status_code == 303, done.text
     return done
 
 
-__all__ = ["Console", "DestinationInfo", "carry_out"]
+async def confirm(browser: httpx.AsyncClient, path: str, preview: httpx.Response) -> httpx.Response:
+    """Confirms what a preview has shown."""
+    found = re.search(r'name="intent" value="([^"]+)"', preview.text)
+    assert found, preview.text
+    return await browser.post(path, data={"intent": found[1]})
+
+
+__all__ = ["Console", "DestinationInfo", "carry_out", "confirm"]

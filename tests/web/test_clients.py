@@ -9,7 +9,7 @@ from dca_daemon.domain.rights import Role
 from dca_daemon.ledger.db import rows, scalar
 from dca_daemon.payouts.wallet import DestinationKind
 from dca_daemon.services import adjustments, clients, deposits
-from tests.web.conftest import Console, carry_out
+from tests.web.conftest import Console, carry_out, confirm
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -46,6 +46,11 @@ async def test_a_client_by_the_pages(console: Console) -> None:
         await carry_out(browser, f"{path}/deactivate", {"reason": "on a journey"})
         moved = await browser.post(f"{path}/destination", data={"lightning_address": "Ana@example.com"})
         assert "ana@example.com" in moved.text and "It answered" in moved.text and "LNbits wallet" in moved.text
+        assert (await clients.show(console.db, "Ana")).destination_kind is DestinationKind.LNBITS
+        console.wallet.names["ana@example.com"] = "Somebody else"
+        other = await confirm(browser, f"{path}/destination", moved)
+        assert other.status_code == 409 and "something else" in other.text
+        assert 'value="Ana@example.com"' in other.text
         assert (await clients.show(console.db, "Ana")).destination_kind is DestinationKind.LNBITS
         await carry_out(browser, f"{path}/destination", {"lightning_address": "ana@example.com"})
         after = await clients.show(console.db, "Ana")
@@ -136,7 +141,7 @@ async def test_a_destination_that_does_not_answer_changes_nothing(console: Conso
         raise InputError("nobody answers there")
 
     console.wallet.check_destination = silent  # type: ignore[assignment,method-assign]
-    async with console.person(Role.OPERATOR) as browser:
+    async with console.person(Role.ADMIN) as browser:
         path = f"/clients/{ana.client_id}/destination"
         refused = await browser.post(path, data={"lightning_address": "x@example.com"})
         assert refused.status_code == 422 and 'id="lightning_address-wrong"' in refused.text

@@ -10,7 +10,7 @@ from dca_daemon.ledger.db import rows
 from dca_daemon.services import commission, commission_release
 from dca_daemon.services.intake import Intake, IntakeConfig
 from tests.services.builders import client, success
-from tests.web.conftest import Console, carry_out
+from tests.web.conftest import Console, carry_out, confirm
 
 KEY = "k" * 32
 
@@ -62,7 +62,10 @@ async def test_commission_by_the_pages(console: Console) -> None:
 
         seen = str((await commission.list_versions(console.db))[0].version_id)
         assert f'value="{seen}"' in form.text
+        shown_before = await browser.post("/commission/set", data={"shares": "Ana: 40"})
         await carry_out(browser, "/commission/set", {"shares": "Ana: 30\nOffice: 10 inactive", "version": seen})
+        late = await confirm(browser, "/commission/set", shown_before)
+        assert late.status_code == 409 and "something else" in late.text and "Ana: 40" in late.text
         stale = await browser.post("/commission/set", data={"none": "yes", "version": seen})
         assert stale.status_code == 422 and "changed meanwhile" in stale.text
         one = await carry_out(browser, "/commission/release", {"receiver": "Ana"})

@@ -26,17 +26,21 @@ async def test_a_deposit_by_the_pages(console: Console) -> None:
         preview = await browser.post(path, data={})
         assert "Nothing is changed yet" in preview.text and "1,000.00 GTQ" in preview.text
         assert (await deposits.show(console.db, deposit.deposit_id)).state == "pending"
+        more = await deposits.record(console.db, client="Ana", amount="1", currency=None, note=None, actor="os:x")
+        await deposits.confirm(console.db, more.deposit_id, actor="os:x")  # the balance moves, the amount stays
         intent = re.findall(r'name="intent" value="([^"]+)"', preview.text)[0]
         first, second = [await browser.post(path, data={"intent": intent}) for _ in range(2)]
         assert first.headers["location"] == second.headers["location"] == f"/deposits/{deposit.deposit_id}"
-        other = await browser.post(f"/deposits/{deposit.deposit_id + 1}/confirm", data={"intent": intent})
+        other = await browser.post(f"/deposits/{more.deposit_id}/confirm", data={"intent": intent})
         assert other.status_code == 422
     view = await clients.show(console.db, str(ana.client_id))
-    assert view.balances[0].balance_minor == 100_000
+    assert view.balances[0].balance_minor == 100_100
     async with console.db.transaction() as conn:
         found = await rows(conn, "SELECT action, actor FROM audit_log WHERE action LIKE 'deposit%' ORDER BY id")
     assert [tuple(r) for r in found] == [
         ("deposit.record", "user:some-operator"),
+        ("deposit.record", "os:x"),
+        ("deposit.confirm", "os:x"),
         ("deposit.confirm", "user:some-operator"),
     ]
 

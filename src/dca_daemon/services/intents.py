@@ -2,7 +2,7 @@
 
 A preview is the deed itself, rolled back. Its intent is used up by the commit that carries it out, so that a
 double click or a reload does it once; and only what was shown is done: when it would come to something else
-meanwhile, nothing is, and the person looks again.
+meanwhile, in the books or in what the preview told, nothing is, and the person looks again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -23,6 +23,7 @@ from dca_daemon.ledger.one_transaction import OneTransaction
 from dca_daemon.payouts.cipher import KeyRing
 
 T = TypeVar("T")
+Facts = Sequence[tuple[str, str]]  # what a preview tells: name and value
 
 INTENT_MINUTES = 30
 KEY_DAYS = 7
@@ -69,6 +70,11 @@ async def rehearse(db: Database, work: Callable[[Database], Awaitable[T]]) -> Re
         found = await effect.since(conn, begun)
         await conn.rollback()
     return Rehearsal(result, found)
+
+
+def as_shown(found: effect.Effect, told: Facts) -> str:
+    """One and the same for the same effect, told in the same words."""
+    return hashlib.sha256(json.dumps([found.fingerprint, list(told)]).encode()).hexdigest()
 
 
 async def offer(
@@ -124,11 +130,13 @@ async def carry_out(
     actor: str,
     action: str,
     work: Callable[[Database], Awaitable[T]],
+    told: Callable[[T], Facts],
     leads_to: Callable[[T], str],
 ) -> T | str:
     """Carries out what was shown, once: the result of `work`, or the path it led to when it was done already.
 
-    Raises `NotAsShownError` when it would have another effect on the books now, or the offer is over.
+    `told`: what a preview of it tells. Raises `NotAsShownError` when that, or the effect on the books, is another
+    now, or the offer is over.
     """
 
     async def whole(conn: AsyncConnection) -> T | str:
@@ -139,7 +147,7 @@ async def carry_out(
             raise NotAsShownError("that was shown too long ago: look again")
         begun = await effect.mark(conn)
         result = await work(OneTransaction(db, conn))
-        if (await effect.since(conn, begun)).fingerprint != intent.effect_hash:
+        if as_shown(await effect.since(conn, begun), told(result)) != intent.effect_hash:
             raise NotAsShownError("meanwhile it would come to something else: look again")
         await execute(
             conn,

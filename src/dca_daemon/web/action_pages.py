@@ -136,7 +136,7 @@ async def _preview(request: Request, action: Action[Any, Any], person: Person, w
         actor=person.actor,
         action=_named(action, wish),
         fields=wish.model_dump(mode="json"),
-        effect_hash=rehearsal.effect.fingerprint,
+        effect_hash=intents.as_shown(rehearsal.effect, action.told(rehearsal.result)),
     )
     return page(
         request,
@@ -173,6 +173,7 @@ async def _confirmed(request: Request, action: Action[Any, Any], person: Person,
                 actor=person.actor,
                 action=_named(action, wish),
                 work=lambda db: action.work(Call(desk, db, person.actor, found), wish),
+                told=action.told,
                 leads_to=action.leads_to,
             )
             let_go()

@@ -25,6 +25,14 @@ R = TypeVar("R")
 Facts = Sequence[tuple[str, str]]  # what a person reads: name and value
 
 
+class Standing(str):
+    """The value of a fact that moves by itself, as balances do with each cash-out: shown as it stands, and not
+    compared when the person confirms. All other facts must be the same then, so none may hold a new number or the
+    time of now."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One carrying out. `db`: everything done in it is rolled back, or committed, as one. `prepared`: what was
@@ -70,6 +78,10 @@ class Action(Generic[W, R]):
     def path_fields(self) -> tuple[str, ...]:
         """The names in braces."""
         return tuple(re.findall(r"{(\w+)(?::\w+)?}", self.path))
+
+    def told(self, result: R) -> Facts:
+        """The facts that must be the same when it is confirmed."""
+        return [(name, value) for name, value in self.facts(result) if not isinstance(value, Standing)]
 
     def says(self, result: R) -> str:
         """What is told once it is done."""

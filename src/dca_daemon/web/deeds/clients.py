@@ -13,7 +13,7 @@ from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.payouts.wallet import Destination, DestinationInfo
 from dca_daemon.services import clients, destinations
 from dca_daemon.services.clients import ClientView, Mode, Status
-from dca_daemon.web.actions import Action, Call, Facts
+from dca_daemon.web.actions import Action, Call, Facts, Standing
 from dca_daemon.web.api.clients import AddedClientOut, ClientOut, RedirectedOut
 from dca_daemon.web.wishes import Id, Text, Widget, Wish
 
@@ -188,13 +188,14 @@ def _client_facts(client: ClientView) -> Facts:
         ("Mode", client.mode),
         ("Status", client.status),
         ("Paid to", client.destination),
-        ("Owed", sats_text(client.owed_sats)),
+        ("Owed", Standing(sats_text(client.owed_sats))),
     ]
 
 
 def _answered(info: DestinationInfo) -> Facts:
     most = "" if info.max_sats is None else f" to {sats_text(info.max_sats)}"
-    return [("It answered", info.name), ("It takes", f"{sats_text(info.min_sats)}{most or ' or more'}")]
+    takes = Standing(f"{sats_text(info.min_sats)}{most or ' or more'}")
+    return [("It answered", info.name), ("It takes", takes)]
 
 
 def _redirected_facts(done: Redirected) -> Facts:
@@ -203,10 +204,10 @@ def _redirected_facts(done: Redirected) -> Facts:
         ("Paid so far to", done.before.destination),
         ("From now on to", done.client.destination),
         *_answered(done.info),
-        ("Owed, which will go there", sats_text(done.client.owed_sats)),
+        ("Owed, which will go there", Standing(sats_text(done.client.owed_sats))),
     ]
     if done.under_way_sats:
-        facts.append(("Under way or held, still to the old one", sats_text(done.under_way_sats)))
+        facts.append(("Under way or held, still to the old one", Standing(sats_text(done.under_way_sats))))
     return facts
 
 

@@ -16,7 +16,7 @@ from dca_daemon.services import clients, commission, commission_release, destina
 from dca_daemon.services.clients import ClientView
 from dca_daemon.services.commission import Change, ShareOf
 from dca_daemon.services.commission_release import Gathered
-from dca_daemon.web.actions import Action, Call, Facts
+from dca_daemon.web.actions import Action, Call, Facts, Standing
 from dca_daemon.web.api.commission import AddedReceiverOut, CommissionChangeOut, ReleasedOut
 from dca_daemon.web.wishes import ClientRef, Id, Reason, Text, WholeSats, Widget, Wish
 
@@ -167,8 +167,8 @@ def _receiver_facts(added: tuple[ClientView, DestinationInfo]) -> Facts:
     view, info = added
     facts = [("Receiver", view.name), ("Paid to", view.destination), ("It answered as", info.name)]
     if info.min_sats > 1:
-        facts.append(("Takes at least", sats_text(info.min_sats)))
-    return facts if info.max_sats is None else [*facts, ("Takes at most", sats_text(info.max_sats))]
+        facts.append(("Takes at least", Standing(sats_text(info.min_sats))))
+    return facts if info.max_sats is None else [*facts, ("Takes at most", Standing(sats_text(info.max_sats)))]
 
 
 def _release_facts(done: list[Gathered]) -> Facts:

@@ -11,7 +11,7 @@ from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.services import cash, deposits
 from dca_daemon.services.cash import Movement
 from dca_daemon.services.deposits import BalanceChange, DepositView
-from dca_daemon.web.actions import Action, Call, Facts
+from dca_daemon.web.actions import Action, Call, Facts, Standing
 from dca_daemon.web.api.deposits import BalanceChangeOut, DepositOut, GivenBackOut
 from dca_daemon.web.wishes import ClientRef, FiatAmount, Id, MachineRef, PoolRef, Reason, Text, Wish
 
@@ -99,7 +99,7 @@ def _deposit_facts(deposit: DepositView) -> Facts:
 
 def _change_facts(change: BalanceChange) -> Facts:
     before, after = (
-        fiat_text(minor, change.deposit.currency) for minor in (change.before_minor, change.after_minor)
+        Standing(fiat_text(minor, change.deposit.currency)) for minor in (change.before_minor, change.after_minor)
     )
     return [*_deposit_facts(change.deposit), ("Balance before", before), ("Balance after", after)]
 

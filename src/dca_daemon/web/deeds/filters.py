@@ -9,7 +9,7 @@ from pydantic import Field
 from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.services import filters
 from dca_daemon.services.filters import FilterKind, FilterView
-from dca_daemon.web.actions import Action, Call, Facts
+from dca_daemon.web.actions import Action, Call, Facts, Standing
 from dca_daemon.web.api.filters import FilterOut
 from dca_daemon.web.wishes import Id, Reason, Text, Wish
 
@@ -41,7 +41,7 @@ async def _remove(call: Call, wish: RemoveFilter) -> FilterView:
 
 
 def _facts(view: FilterView) -> Facts:
-    return [("Leaves out", f"the {view.kind} {view.name}"), ("Left out so far", str(view.left_out))]
+    return [("Leaves out", f"the {view.kind} {view.name}"), ("Left out so far", Standing(view.left_out))]
 
 
 ACTIONS = (

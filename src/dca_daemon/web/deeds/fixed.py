@@ -15,7 +15,7 @@ from dca_daemon.services.fixed_amounts import FixedAmount
 from dca_daemon.services.fixed_runs import Run
 from dca_daemon.services.fixed_schedules import Schedule
 from dca_daemon.services.rates import utc_now
-from dca_daemon.web.actions import Action, Call, Facts
+from dca_daemon.web.actions import Action, Call, Facts, Standing
 from dca_daemon.web.api.fixed import FixedAmountOut, RunOut, ScheduleOut
 from dca_daemon.web.market import MarketRates
 from dca_daemon.web.wishes import ClientRef, PoolRef, Reason, Text, Wish
@@ -147,7 +147,7 @@ def _schedule_facts(schedule: Schedule) -> Facts:
         ("Times", f"{', '.join(schedule.times.times)} in {schedule.times.zone}"),
         ("Missed times", schedule.missed),
         ("Most a day", fiat_text(schedule.default_max_minor, schedule.pool.currency)),
-        *(("Next", f"{slot} there") for slot in upcoming),
+        *(("Next", Standing(f"{slot} there")) for slot in upcoming),
     ]
 
 
@@ -158,7 +158,7 @@ def _amount_facts(amount: FixedAmount) -> Facts:
         ("Pool", amount.pool.name),
         ("Buys a day for", fiat_text(amount.daily_minor, currency)),
         ("At most", fiat_text(amount.max_minor, currency)),
-        ("Balance", fiat_text(amount.balance_minor, currency)),
+        ("Balance", Standing(fiat_text(amount.balance_minor, currency))),
     ]
     if amount.mode != "fixed":
         facts.append(("Note", f"{amount.client} is in {amount.mode} mode: this counts once it is set to fixed."))

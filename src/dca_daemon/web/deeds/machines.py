@@ -12,7 +12,7 @@ from dca_daemon.services import cash, machines, pools
 from dca_daemon.services.cash import Movement
 from dca_daemon.services.machines import MachineView, Moved
 from dca_daemon.services.pools import Pool
-from dca_daemon.web.actions import Action, Call, Facts
+from dca_daemon.web.actions import Action, Call, Facts, Standing
 from dca_daemon.web.api.machines import CashMovedOut, MachineOut, MovedOut, PoolOut
 from dca_daemon.web.wishes import FiatAmount, MachineRef, PoolRef, Reason, Text, Wish
 
@@ -109,8 +109,11 @@ def _cash_facts(move: Movement) -> Facts:
         ("Pool", move.pool.name),
         ("Machine", move.device_id or "none named"),
         ("Amount", text(move.amount_minor)),
-        ("Cash in the pool's machines", f"{text(move.cash_before_minor)} → {text(move.cash_after_minor)}"),
-        ("The house's part", f"{text(move.house_before_minor)} → {text(move.house_after_minor)}"),
+        (
+            "Cash in the pool's machines",
+            Standing(f"{text(move.cash_before_minor)} → {text(move.cash_after_minor)}"),
+        ),
+        ("The house's part", Standing(f"{text(move.house_before_minor)} → {text(move.house_after_minor)}")),
     ]
 
 
