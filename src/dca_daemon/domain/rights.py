@@ -10,7 +10,7 @@ class Role(StrEnum):
 
     VIEWER = "viewer"  # sees everything, changes nothing
     OPERATOR = "operator"  # the daily work: deposits, cash-outs, payouts, clients
-    ADMIN = "admin"  # besides: users, tokens, webhooks, commission, corrections of the books
+    ADMIN = "admin"  # besides: users, tokens, webhooks, commission, destinations, corrections of the books
 
     def includes(self, other: Role) -> bool:
         """Whether who has this role may do what `other` may."""
@@ -30,5 +30,5 @@ class Scope(StrEnum):
     COMMISSION = "commission:write"
     MACHINES = "machines:write"  # machines, pools, cash, filters
     BOOKS = "books:write"  # adjustments, reversals, treasury
-    ADMIN = "admin:write"  # users, tokens, webhooks, clients' access
+    ADMIN = "admin:write"  # users, tokens, webhooks, where clients are paid, clients' access
     CLIENT = "client"

@@ -299,8 +299,8 @@ ACTIONS = (
         title="Pay a client elsewhere",
         path="/clients/{client_id}/destination",
         wish=SetDestination,
-        role=Role.OPERATOR,
-        scope=Scope.CLIENTS,
+        role=Role.ADMIN,
+        scope=Scope.ADMIN,
         explanation="The new destination is asked first: see who answers. A payout that is under way "
         "still goes to the old one.",
         prepare=_check_elsewhere,
