@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import pytest
 
 from dca_daemon.domain.errors import ConfigError, ConflictError, InputError, NotFoundError, WalletRefusedError
+from dca_daemon.domain.rights import Role
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts import store
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.wallet import Destination, DestinationKind
-from dca_daemon.services import clients, destinations
+from dca_daemon.services import clients, destinations, intents, second_factor, users
 from dca_daemon.services.clients import ClientView, Mode, Status
 from dca_daemon.services.intake import Intake, IntakeConfig
 from tests.ledger.filled import reserve
@@ -131,19 +133,34 @@ async def test_an_invoice_key_is_stored_encrypted_and_shown_nowhere(books: Datab
     assert SECRET not in await value(books, "SELECT string_agg(audit_log::text, ' ') FROM audit_log")
 
 
+async def told_once(db: Database) -> intents.Answer:
+    return intents.Answer(201, "told once")
+
+
 async def test_keys_are_rotated_without_losing_one(books: Database) -> None:
     old, new = KeyRing.generate(), KeyRing.generate()
     await add(books, KeyRing(old), "Ana")
     await add(books, KeyRing(old), "Otto", dataclasses.replace(WALLET, wallet_id="w2"))
     await add(books, KeyRing(old), "Eva", ADDRESS)
+    await users.add(books, name="ana", role=Role.ADMIN, password=None, actor="test")
+    secret, step = second_factor.new_secret(), int(time.time()) // second_factor.STEP_SECONDS
+    code = second_factor.code_at(secret, step)
+    await second_factor.turn_on(books, KeyRing(old), "ana", secret=secret, code=code, actor="test")
+    await intents.once(books, KeyRing(old), actor="token:till", key="k", request="r", work=told_once)
+    every = (destinations.INVOICE_KEYS, destinations.WEBHOOKS, destinations.SECOND_FACTORS)
     assert await destinations.check_keys(books, KeyRing(old)) == 2
+    assert await destinations.check_keys(books, KeyRing(old), every) == 3
+    with pytest.raises(ConfigError, match="1 of 1 second factors"):
+        await destinations.check_keys(books, KeyRing(new), (destinations.SECOND_FACTORS,))
     with pytest.raises(ConfigError, match="none of the encryption keys fits"):
         await destinations.check_keys(books, KeyRing(new))
     with pytest.raises(ConfigError, match="none of the encryption keys fits"):
         await destinations.rotate_keys(books, KeyRing(new), actor="test")
     assert await destinations.check_keys(books, KeyRing(old)) == 2
-    assert await destinations.rotate_keys(books, KeyRing(f"{new}\n{old}"), actor="test") == 2
-    assert await destinations.check_keys(books, KeyRing(new)) == 2
+    assert await destinations.rotate_keys(books, KeyRing(f"{new}\n{old}"), actor="test") == 4
+    assert await destinations.check_keys(books, KeyRing(new), every) == 3
+    stored = await intents.answered(books, KeyRing(new), actor="token:till", key="k", request="r")
+    assert stored is not None and stored.body == "told once"
 
 
 async def test_a_clients_history_names_the_payout_that_paid(books: Database) -> None:

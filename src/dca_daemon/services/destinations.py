@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.errors import ConfigError, InputError
 from dca_daemon.ledger.db import Database, execute, rows, scalar
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.wallet import Destination, DestinationInfo, DestinationKind
@@ -64,24 +66,66 @@ async def save_destination(
     return destination_id
 
 
-async def check_keys(db: Database, keys: KeyRing) -> int:
-    """Opens every stored invoice key; how many there are. Raises `ConfigError` when one can't be opened."""
+INVOICE_KEYS, WEBHOOKS, SECOND_FACTORS = "invoice keys", "secrets of webhooks", "second factors"
+_IN_USE = {
+    INVOICE_KEYS: """SELECT d.invoice_key_encrypted AS sealed FROM destination d
+                      WHERE d.invoice_key_encrypted IS NOT NULL AND d.id IN (SELECT destination_id FROM client)""",
+    WEBHOOKS: "SELECT secret_encrypted AS sealed FROM webhook",
+    SECOND_FACTORS: """SELECT totp_secret_encrypted AS sealed FROM console_user
+                        WHERE totp_secret_encrypted IS NOT NULL""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """How many of a kind are kept encrypted, and how many of them no key opens."""
+
+    kind: str
+    count: int
+    lost: int
+
+
+async def look_at_sealed(db: Database, keys: KeyRing) -> list[Sealed]:
+    """Whether all that is in use can still be opened, by kind."""
+    found = []
     async with db.transaction() as conn:
-        sealed = await rows(
-            conn,
-            """SELECT d.invoice_key_encrypted AS sealed FROM client c JOIN destination d ON d.id = c.destination_id
-                WHERE d.invoice_key_encrypted IS NOT NULL""",
+        for kind, query in _IN_USE.items():
+            sealed = [bytes(r.sealed) for r in await rows(conn, query)]
+            found.append(Sealed(kind, len(sealed), sum(not _opens(keys, one) for one in sealed)))
+    return found
+
+
+async def check_keys(db: Database, keys: KeyRing, kinds: Collection[str] = (INVOICE_KEYS,)) -> int:
+    """Opens all that is kept encrypted of these kinds; how many there are. Raises `ConfigError` when one can't be.
+
+    The daemon needs the invoice keys only: no webhook's secret keeps clients from being paid.
+    """
+    found = [one for one in await look_at_sealed(db, keys) if one.kind in kinds]
+    lost = ", ".join(f"{one.lost} of {one.count} {one.kind}" for one in found if one.lost)
+    if lost:
+        raise ConfigError(
+            f"none of the encryption keys fits what is stored: {lost}",
+            remedy="put the key back that it was encrypted with, as a further line of security.encryption_keys",
         )
-    for r in sealed:
-        keys.decrypt(bytes(r.sealed))
-    return len(sealed)
+    return sum(one.count for one in found)
 
 
-# Everything that is kept encrypted: invoice keys, what signs webhooks, second factors of people.
+def _opens(keys: KeyRing, sealed: bytes) -> bool:
+    try:
+        keys.decrypt(sealed)
+    except ConfigError:
+        return False
+    return True
+
+
+# Everything that is kept encrypted: what is in use, former destinations, and for some days what programs were
+# answered and people were shown.
 _SEALED = (
     ("destination", "invoice_key_encrypted"),
     ("webhook", "secret_encrypted"),
     ("console_user", "totp_secret_encrypted"),
+    ("idempotency_key", "body_sealed"),
+    ("intent", "input_sealed"),
 )
 
 
@@ -93,14 +137,15 @@ async def rotate_keys(db: Database, keys: KeyRing, *, actor: str) -> int:
         for table, column in _SEALED:
             found = await rows(
                 conn,
-                f"""SELECT id, {column} AS sealed FROM {table}
-                     WHERE {column} IS NOT NULL ORDER BY id FOR UPDATE""",  # noqa: S608 - our own names
+                f"""SELECT ctid::text AS place, {column} AS sealed FROM {table}
+                     WHERE {column} IS NOT NULL FOR UPDATE""",  # noqa: S608 - our own names
             )
             for r in found:
                 await execute(
                     conn,
-                    f"UPDATE {table} SET {column} = :sealed WHERE id = :id",  # noqa: S608 - our own names
-                    id=r.id,
+                    # It is locked, so that it stays where it was found.
+                    f"UPDATE {table} SET {column} = :sealed WHERE ctid = CAST(:place AS tid)",  # noqa: S608
+                    place=r.place,
                     sealed=keys.rotate(bytes(r.sealed)),
                 )
             count += len(found)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.exc import DBAPIError
 
-from dca_daemon.domain.errors import ConfigError, DcaError, WalletError
+from dca_daemon.domain.errors import DcaError, WalletError
 from dca_daemon.domain.money import MSATS_PER_SAT, sats_text
 from dca_daemon.lamassu.check import check_source
 from dca_daemon.lamassu.connection import SourceConfig
@@ -23,7 +23,7 @@ from dca_daemon.ledger import migrate
 from dca_daemon.ledger.db import Database, first_line, is_pooled, one, rows
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.lnbits import LnbitsProbe, LnbitsWallet
-from dca_daemon.services import baseline, fixed_doctor, status
+from dca_daemon.services import baseline, destinations, fixed_doctor, status
 from dca_daemon.services.rates import Rates
 
 CHECK_SECONDS = 30.0
@@ -166,30 +166,17 @@ async def check_pool(subject: Subject) -> list[Finding]:
 
 
 async def check_keys(subject: Subject) -> list[Finding]:
-    """Every stored invoice key can be decrypted with the keys that are configured."""
+    """Everything that is kept encrypted can be decrypted with the keys that are configured."""
     if subject.keys is None or not await _books_fit(subject):
         return []
     assert subject.books is not None
-    async with subject.books.transaction() as conn:
-        sealed = await rows(
-            conn,
-            """SELECT d.invoice_key_encrypted AS sealed FROM destination d
-                WHERE d.invoice_key_encrypted IS NOT NULL AND d.id IN (SELECT destination_id FROM client)""",
-        )
-    lost = sum(not _opens(subject.keys, bytes(r.sealed)) for r in sealed)
-    if lost:
-        text = f"{lost} of {len(sealed)} stored invoice keys can't be decrypted"
+    found = await destinations.look_at_sealed(subject.books, subject.keys)
+    if lost := [one for one in found if one.lost]:
         remedy = "put the key that they were encrypted with back, as a further line of security.encryption_keys"
-        return [Finding("keys", "decrypt", Level.FAIL, text, remedy)]
-    return [Finding("keys", "decrypt", Level.OK, f"{len(sealed)} stored invoice keys can be decrypted")]
-
-
-def _opens(keys: KeyRing, sealed: bytes) -> bool:
-    try:
-        keys.decrypt(sealed)
-    except ConfigError:
-        return False
-    return True
+        texts = [f"{one.lost} of {one.count} stored {one.kind} can't be decrypted" for one in lost]
+        return [Finding("keys", "decrypt", Level.FAIL, text, remedy) for text in texts]
+    counts = ", ".join(f"{one.count} {one.kind}" for one in found)
+    return [Finding("keys", "decrypt", Level.OK, f"all that is stored encrypted can be decrypted: {counts}")]
 
 
 async def check_lamassu(subject: Subject) -> list[Finding]:

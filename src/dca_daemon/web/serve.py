@@ -17,7 +17,7 @@ from dca_daemon.runtime.settings import Settings
 from dca_daemon.runtime.supervisor import Service, stop_on_signals, supervise
 from dca_daemon.runtime.tasks import pause
 from dca_daemon.runtime.zone import local_zone
-from dca_daemon.services import events, intents, sessions, users
+from dca_daemon.services import destinations, events, intents, sessions, users
 from dca_daemon.web.app import create_app
 from dca_daemon.web.daemon_status import DaemonStatus
 from dca_daemon.web.desk import Desk
@@ -48,6 +48,7 @@ async def serve(settings: Settings, stop: asyncio.Event, started: Callable[[str]
             raise ConfigError(
                 "nobody could log in to the console as an admin", remedy="dca-daemon user add NAME --role admin"
             )
+        await destinations.check_keys(desk.db, desk.keys, (destinations.WEBHOOKS, destinations.SECOND_FACTORS))
         streams, services = events_room(settings, desk.db, desk.keys, stop)
         server = HealthServer(
             create_app(desk, streams),
