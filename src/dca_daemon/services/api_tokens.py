@@ -54,7 +54,8 @@ async def add(
 ) -> tuple[TokenView, str]:
     """Makes a token; with it the token itself, which is never shown again. It lasts `days`; None: for ever.
 
-    Raises `InputError` for no scope, or `client` with another one; `ConflictError` for a name that is in use.
+    Raises `InputError` for no scope, or `client` with another one; `ConflictError` for a name that a token has or
+    had: in the audit log a program is told by it, and with it by which key a request was done once.
     """
     name = _clean(name)
     wanted = _scopes(scopes, client_id)
@@ -68,6 +69,8 @@ async def add(
             and await scalar(conn, "SELECT id FROM client WHERE id = :id", id=client_id) is None
         ):
             raise NotFoundError(f"there is no client {client_id}", field="client")
+        if client_id is None and await _was_named(conn, name):
+            raise _taken(name)
         token_id = await scalar(
             conn,
             """INSERT INTO api_token (name, token_hash, hint, scopes, client_id, created_by, expires_at)
@@ -96,9 +99,7 @@ async def add(
     except IntegrityError as error:
         if constraint(error) != "api_token_name":
             raise
-        raise ConflictError(
-            f"there is a token {name!r} already", remedy="choose another name, or revoke it", field="name"
-        ) from None
+        raise _taken(name) from None
     log.info("console.token-added", token_id=view.token_id, name=view.name)
     return view, token
 
@@ -171,6 +172,20 @@ async def find(db: Database, token: str) -> TokenView | None:
             touch=TOUCH,
         )
     return _from_row(found)
+
+
+async def _was_named(conn: AsyncConnection, name: str) -> bool:
+    """Whether a program's token has or had this name. What clients do is told by the client."""
+    query = "SELECT count(*) FROM api_token WHERE lower(name) = lower(:name) AND client_id IS NULL"
+    return bool(await scalar(conn, query, name=name))
+
+
+def _taken(name: str) -> ConflictError:
+    return ConflictError(
+        f"there is a token {name!r} already, or was: the audit log has its name",
+        remedy="choose another name",
+        field="name",
+    )
 
 
 def _clean(name: str) -> str:
