@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from dca_daemon.domain.rights import Scope
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.cipher import KeyRing
-from dca_daemon.services import api_tokens, sessions
+from dca_daemon.services import api_tokens, client_access, sessions
 from tests.cli.conftest import Cli, OnBooks, write_config
 from tests.fixtures.postgres import TestDb
 
@@ -103,3 +104,24 @@ def test_the_way_of_a_token(cli: Cli, on_books: OnBooks) -> None:
     assert [t["name"] for t in cli("token", "list", "--json").done().json["tokens"]] == ["screen"]
     assert len(cli("token", "list", "--all", "--limit", "9", "--json").done().json["tokens"]) == 2
     assert cli("token", "revoke", "screen", "--json").done().json["token"]["revoked_at"]
+
+
+@pytest.mark.usefixtures("wallet")
+def test_the_way_of_a_clients_link(cli: Cli, on_books: OnBooks) -> None:
+    cli("client", "add", "Ana", "--lightning-address", "ana@example.com").done()
+    assert "none" in cli("client", "access", "Ana").done().out
+    cli("client", "revoke-link", "Ana").refused("no personal link")
+    made = cli("client", "make-link", "Ana").done()
+    assert made.out.startswith("http://127.0.0.1:8018/my/") and "whoever has it" in made.err
+    token = made.out.strip().rpartition("/")[2]
+    assert on_books(lambda db: client_access.open_link(db, token)) == 1
+    newer = cli("client", "make-link", "1", "--json").done().json["url"].rpartition("/")[2]
+    assert on_books(lambda db: client_access.open_link(db, token)) is None
+    cli("client", "allow", "Ana").refused("say what")
+    allowed = cli("client", "allow", "Ana", "--amount", "--reason", "asked for it", "--json").done().json["access"]
+    assert (allowed["may_switch_mode"], allowed["may_change_amount"]) == (False, True)
+    told = cli("client", "allow", "Ana", "--mode", "--no-amount").done().out
+    assert re.search(r"May switch its mode +yes", told) and re.search(r"May change its amount +no", told)
+    assert "opens nothing" in cli("client", "revoke-link", "Ana", "--reason", "lost").done().out
+    assert on_books(lambda db: client_access.open_link(db, newer)) is None
+    cli("client", "make-link", "nobody").refused("nobody")

@@ -86,6 +86,11 @@ JSON_KEYS: dict[str, str] = {
     "lamassu baseline": "`baseline` (`source`, `at`, `set_at`, `set_by`, `left_out`), or null",
     "client add": "`client` (as `client show`), `destination_info` (`name`, `min_sats`, `max_sats`)",
     "client list": "`clients` (each as `client show`)",
+    "client make-link": "`url`: shown this once, `access` (as `client access`)",
+    "client revoke-link": "`access` (as `client access`)",
+    "client access": "`access` (`client_id`, `client`, `link`: null or `created_by`, `created_at`, "
+    "`last_used_at`; `may_switch_mode`, `may_change_amount`)",
+    "client allow": "`access` (as `client access`)",
     "client show": "`client` (`id`, `name`, `mode`, `status`, `destination_kind`, `destination`, `created_at`, "
     "`balances` with `pool_id`, `pool`, `currency`, `balance`, `pending`, `deposited`, `owed_sats`, "
     "`in_payout_sats`, `settled_sats`, `credit_sats`, `records`), `records` (`id`, `type`, `cash_out_id`, "

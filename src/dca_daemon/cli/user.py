@@ -13,7 +13,6 @@ from dca_daemon.domain.errors import InputError
 from dca_daemon.domain.rights import Role
 
 if TYPE_CHECKING:
-    from dca_daemon.runtime.settings import Settings
     from dca_daemon.services.users import UserView
 
 app = typer.Typer(name="user", no_args_is_help=True, help="Users: people who may use the console.")
@@ -160,7 +159,7 @@ def login_link(
 
     settings = load()
     user, token = with_books(settings, lambda db: sessions.make_link(db, name, actor=actor(), minutes=minutes))
-    url = f"{_address(settings)}/login/link/{token}"
+    url = f"{settings.console.address}/login/link/{token}"
     if as_json:
         print_json({"user": user.name, "url": url, "minutes": minutes})
         return
@@ -186,11 +185,3 @@ def _password(from_stdin: bool) -> str:
     if not sys.stdin.isatty():
         raise InputError("there is nobody to ask for the password", remedy="add --password-stdin")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
-
-
-def _address(settings: Settings) -> str:
-    console = settings.console
-    if console.base_url:
-        return console.base_url
-    host = f"[{console.host}]" if ":" in console.host and not console.host.startswith("[") else console.host
-    return f"http://{host}:{console.port}"

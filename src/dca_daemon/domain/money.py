@@ -120,3 +120,9 @@ def fiat_per_btc(sats: int, minor: int, currency: str) -> Decimal | None:
     if 2 * remainder > sats or (2 * remainder == sats and quotient % 2):
         quotient += 1
     return from_minor(quotient, currency)
+
+
+def fiat_value(sats: int, per_btc: Decimal, currency: str) -> int:
+    """What so many sats are worth at a price of a bitcoin, in minor units, rounded half-even."""
+    units = Fraction(sats, SATS_PER_BTC) * exact(per_btc, "the price")
+    return round(units * Fraction(10) ** minor_digits(currency))

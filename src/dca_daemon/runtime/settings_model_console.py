@@ -54,6 +54,14 @@ class ConsoleSettings(Section):
         default=False, description="Whether webhooks may lead to private or loopback addresses, and to http://."
     )
 
+    @property
+    def address(self) -> str:
+        """Where browsers reach it, as far as the settings tell."""
+        if self.base_url:
+            return self.base_url
+        host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
+        return f"http://{host}:{self.port}"
+
     @field_validator("base_url", "daemon_url")
     @classmethod
     def _is_an_address(cls, value: str | None) -> str | None:

@@ -1,6 +1,7 @@
 """A client's purchases over time, for charts: sats stacked, and the price paid; thinned out by the database.
 
-Neither holds what was reversed, nor commission that the client receives.
+Neither holds what was reversed, nor commission that the client receives. Corrections of sats count as stacked, up
+and down.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ _STACKED = f"""
     SELECT happened_at AS at, CAST(sats + opening AS bigint) AS sats
       FROM (SELECT happened_at, id, sum(sats) OVER w AS sats, row_number() OVER w AS n, count(*) OVER () AS total,
                    coalesce((SELECT received_sats FROM client_opening WHERE client_id = :client), 0) AS opening
-              FROM ({_RECORDS}) r WINDOW w AS (ORDER BY happened_at, id)) s
+              FROM (SELECT happened_at, id, sats FROM ({_RECORDS}) r
+                    UNION ALL
+                    SELECT at, id, amount_sats FROM adjustment WHERE client_id = :client AND amount_sats < 0) r
+            WINDOW w AS (ORDER BY happened_at, id)) s
      WHERE (total - n) % ((total + :points - 1) / :points) = 0 ORDER BY happened_at, id"""  # noqa: S608
 _PRICES = f"""
     SELECT max(happened_at) AS at, currency, count(*) AS purchases, CAST(sum(sats) AS bigint) AS sats,

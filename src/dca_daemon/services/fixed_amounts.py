@@ -38,6 +38,32 @@ class FixedAmount:
         return min(self.daily_minor, self.max_minor)
 
 
+@dataclass(frozen=True, slots=True)
+class FixedTerms:
+    """Fixed Mode in one pool, as one client meets it. `daily_minor` is None before its first amount; `times` are
+    those of the schedule in force, in `zone`, and none where nothing is run."""
+
+    pool: Pool
+    daily_minor: int | None
+    max_minor: int
+    times: tuple[str, ...]
+    zone: str | None
+
+
+async def terms(conn: AsyncConnection, client_id: int, where: Pool) -> FixedTerms:
+    """What a client buys a day in a pool, the most that it may, and when."""
+    amount = await _amount(conn, client_id, where)
+    schedule = await fixed_schedules.of_pool(conn, where.pool_id)
+    active = schedule is not None and schedule.active
+    return FixedTerms(
+        pool=where,
+        daily_minor=None if amount is None else amount.daily_minor,
+        max_minor=await _pool_max(conn, where) if amount is None else amount.max_minor,
+        times=schedule.times.times if schedule is not None and active else (),
+        zone=schedule.times.zone if schedule is not None and active else None,
+    )
+
+
 async def change(
     db: Database,
     client: str,
@@ -118,6 +144,7 @@ def _refuse_over(daily_minor: int, max_minor: int, currency: str) -> None:
         raise InputError(
             f"{amount} a day is more than the maximum of {most}",
             remedy="raise it for this client with --max, or for all: dca-daemon fixed set --max-per-day",
+            field="per_day",
         )
 
 

@@ -15,6 +15,8 @@ COLUMNS = (
     *("record_id", "happened_at", "booked_at", "type", "kind", "cash_out_id", "sats", "fiat", "currency"),
     *("fiat_per_btc", "state", "reversed_at", "payout_id"),
 )
+# What a client sees of its own: our numbers of records and cash-outs count everybody's.
+OWN_COLUMNS = tuple(name for name in COLUMNS if name not in ("record_id", "cash_out_id"))
 
 
 def record_dict(line: RecordLine) -> dict[str, Any]:
@@ -38,12 +40,18 @@ def record_dict(line: RecordLine) -> dict[str, Any]:
 
 
 async def csv_lines(
-    db: Database, reference: str, *, since: datetime | None = None, until: datetime | None = None
+    db: Database,
+    reference: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    columns: tuple[str, ...] = COLUMNS,
 ) -> AsyncIterator[str]:
     """The names of the columns, then a line per record, as they are read. Raises `NotFoundError`."""
-    yield csv_line(COLUMNS)
+    yield csv_line(columns)
     async for line in record_lines(db, reference, since=since, until=until):
-        yield csv_line([_value(name, value) for name, value in record_dict(line).items()])
+        record = record_dict(line)
+        yield csv_line([_value(name, record[name]) for name in columns])
 
 
 def _value(name: str, value: Any) -> Any:
