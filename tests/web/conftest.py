@@ -72,12 +72,14 @@ class Console:
             yield browser
 
     @asynccontextmanager
-    async def program(self, *scopes: Scope) -> AsyncIterator[httpx.AsyncClient]:
-        """A program with a token for these scopes; without any: for everything."""
+    async def program(self, *scopes: Scope, client_id: int | None = None) -> AsyncIterator[httpx.AsyncClient]:
+        """A program with a token for these scopes; without any: for everything. `client_id`: a client's own."""
         self.programs += 1
         name = "test" if self.programs == 1 else f"test-{self.programs}"
         every = [scope for scope in Scope if scope is not Scope.CLIENT]
-        _, token = await api_tokens.add(self.db, name=name, scopes=scopes or every, actor="os:test")
+        _, token = await api_tokens.add(
+            self.db, name=name, scopes=scopes or every, client_id=client_id, actor="os:test"
+        )
         async with self.stranger() as program:
             program.headers["Authorization"] = f"Bearer {token}"
             yield program

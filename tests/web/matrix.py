@@ -5,6 +5,7 @@ from __future__ import annotations
 from dca_daemon.domain.rights import Role, Scope
 
 PUBLIC = "public"
+LINK = "a client's personal link"  # the address itself is what lets in: tests/web/test_own.py
 VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN
 
 Least = Role | Scope | str
@@ -59,8 +60,12 @@ PAGES: dict[str, dict[str, Least]] = {
     "/clients/{client_id}/deactivate": {"GET": OPERATOR, "POST": OPERATOR},
     "/clients/{client_id}/destination": {"GET": ADMIN, "POST": ADMIN},
     "/clients/{client_id}/history": {"GET": VIEWER},
+    "/clients/{client_id}/link": {"GET": ADMIN, "POST": ADMIN},
+    "/clients/{client_id}/link/revoke": {"GET": ADMIN, "POST": ADMIN},
     "/clients/{client_id}/mode": {"GET": OPERATOR, "POST": OPERATOR},
+    "/clients/{client_id}/permissions": {"GET": ADMIN, "POST": ADMIN},
     "/clients/{client_id}/rename": {"GET": OPERATOR, "POST": OPERATOR},
+    "/clients/{client_id}/token": {"GET": ADMIN, "POST": ADMIN},
     "/clients/{client_id}/statement.csv": {"GET": VIEWER},
     "/commission": {"GET": VIEWER},
     "/commission/add-receiver": {"GET": ADMIN, "POST": ADMIN},
@@ -100,6 +105,10 @@ PAGES: dict[str, dict[str, Least]] = {
     "/reconciliation": {"GET": VIEWER},
     "/reconciliation/{run_id}": {"GET": VIEWER},
     "/system": {"GET": VIEWER},
+    "/my/{token}": {"GET": LINK, "POST": LINK},
+    "/my/{token}/purchases": {"GET": LINK},
+    "/my/{token}/deposits": {"GET": LINK},
+    "/my/{token}/statement.csv": {"GET": LINK},
 }
 # The same of the API, where a token's scope counts.
 API: dict[str, dict[str, Least]] = {
@@ -121,6 +130,11 @@ API: dict[str, dict[str, Least]] = {
     "/clients/{client_id}/activate": {"POST": Scope.CLIENTS},
     "/clients/{client_id}/deactivate": {"POST": Scope.CLIENTS},
     "/clients/{client_id}/destination": {"POST": Scope.ADMIN},
+    "/clients/{client_id}/access": {"GET": Scope.ADMIN},
+    "/clients/{client_id}/link": {"POST": Scope.ADMIN},
+    "/clients/{client_id}/link/revoke": {"POST": Scope.ADMIN},
+    "/clients/{client_id}/permissions": {"POST": Scope.ADMIN},
+    "/clients/{client_id}/tokens": {"POST": Scope.ADMIN},
     "/machines": {"GET": Scope.READ},
     "/machines/{device_id}": {"GET": Scope.READ},
     "/machines/{device_id:path}/move": {"POST": Scope.MACHINES},
@@ -179,4 +193,11 @@ API: dict[str, dict[str, Least]] = {
     "/reconciliations": {"GET": Scope.READ},
     "/reconciliations/{run_id}": {"GET": Scope.READ},
     "/system": {"GET": Scope.READ},
+    "/me": {"GET": Scope.CLIENT},
+    "/me/purchases": {"GET": Scope.CLIENT},
+    "/me/deposits": {"GET": Scope.CLIENT},
+    "/me/series": {"GET": Scope.CLIENT},
+    "/me/statement.csv": {"GET": Scope.CLIENT},
+    "/me/mode": {"POST": Scope.CLIENT},
+    "/me/amount": {"POST": Scope.CLIENT},
 }

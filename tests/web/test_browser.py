@@ -19,7 +19,9 @@ from playwright.async_api import Browser, Page, async_playwright
 from dca_daemon.domain.rights import Role
 from dca_daemon.services import deposits, users
 from dca_daemon.web.navigation import MENU
+from tests.services.fixed_bench import PRICE, Feed
 from tests.web.conftest import Console
+from tests.web.own_world import a_client_with_a_past
 from tests.web.serving import served
 
 CHROMIUM = os.environ.get("DCA_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -130,3 +132,19 @@ async def test_everything_works_without_javascript(console: Console) -> None:
         await page.click("main form button >> nth=0")
         await page.wait_for_selector("text=confirmed")
     assert [one.state for one in await deposits.list_all(console.db)] == ["confirmed"]
+
+
+async def test_a_client_and_its_own_page(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, link = await a_client_with_a_past(console)
+    monkeypatch.setattr(console.desk.prices, "fiat_per_btc", Feed(PRICE).fiat_per_btc)
+    async with served(console) as address, chromium() as browser:
+        for scheme, width in (("light", 1200), ("dark", 390), ("light", 390)):
+            context = await browser.new_context(
+                java_script_enabled=True,
+                viewport={"width": width, "height": 844},
+                color_scheme=scheme,  # type: ignore[arg-type]
+            )
+            page = await context.new_page()
+            await page.goto(address + link)
+            await check(page, f"own-{scheme}-{width}")
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width

@@ -81,6 +81,11 @@ async def test_the_api_by_scope(console: Console) -> None:
                 status = await ask(program, method, path)
                 may = least is scope or least is Scope.READ
                 assert (status == 403) is not may, (scope, method, path, status)
+    client_id = (await console.add_client("Ana")).client_id
+    async with console.program(Scope.CLIENT, client_id=client_id) as program:
+        for (method, path), least in rows.items():
+            status = await ask(program, method, path)
+            assert (status == 403) is (least is not Scope.CLIENT), (method, path, status)
 
 
 async def test_what_is_public(console: Console) -> None:

@@ -110,7 +110,7 @@ async def _carry_out(
     found = await prepared(action, desk, caller.actor, wish)
 
     async def work(db: Database) -> intents.Answer:
-        result = await action.work(Call(desk, db, caller.actor, found), wish)
+        result = await action.work(Call(desk, db, caller.actor, found, caller.client_id), wish)
         return intents.Answer(action.api_status, action.answer(result).model_dump_json())
 
     if dry_run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -25,18 +25,22 @@ from dca_daemon.web.wishes import Wish, form_fields, from_form, problems
 INTENT = "intent"
 AGAIN = "again"  # back from the preview to the form
 
+Guard = Callable[[Request], Awaitable[Person]]
+
 
 def action_pages(actions: Iterable[Action[Any, Any]]) -> APIRouter:
     """A form at each action's path, and what it posts to."""
     router = APIRouter(include_in_schema=False)
     for action in actions:
-        router.add_api_route(action.path, _form_of(action), methods=["GET"], name=f"form {action.name}")
-        router.add_api_route(action.path, _post_to(action), methods=["POST"], name=f"do {action.name}")
+        assert action.role is not None, action.name
+        guard = at_least(action.role)
+        router.add_api_route(action.path, _form_of(action, guard), methods=["GET"], name=f"form {action.name}")
+        router.add_api_route(action.path, _post_to(action, guard), methods=["POST"], name=f"do {action.name}")
     return router
 
 
-def _form_of(action: Action[Any, Any]) -> Any:
-    async def form(request: Request, person: Person = Depends(at_least(action.role))) -> Response:
+def _form_of(action: Action[Any, Any], guard: Guard) -> Any:
+    async def form(request: Request, person: Person = Depends(guard)) -> Response:
         """Empty, or begun with what the address says."""
         del person
         given = {
@@ -47,8 +51,8 @@ def _form_of(action: Action[Any, Any]) -> Any:
     return form
 
 
-def _post_to(action: Action[Any, Any]) -> Any:
-    async def post(request: Request, person: Person = Depends(at_least(action.role))) -> Response:
+def _post_to(action: Action[Any, Any], guard: Guard) -> Any:
+    async def post(request: Request, person: Person = Depends(guard)) -> Response:
         """Previews what was entered; with an intent, carries it out."""
         posted = {name: text for name, text in (await request.form()).items() if not isinstance(text, UploadFile)}
         token = posted.pop(INTENT, None)

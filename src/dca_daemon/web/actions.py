@@ -36,12 +36,13 @@ class Standing(str):
 @dataclass(frozen=True, slots=True)
 class Call:
     """One carrying out. `db`: everything done in it is rolled back, or committed, as one. `prepared`: what was
-    asked of the outside before it began."""
+    asked of the outside before it began. `client_id`: whose own deed it is, where it is a client's."""
 
     desk: Desk
     db: Database
     actor: str
     prepared: Any = None
+    client_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Action(Generic[W, R]):
     title: str
     path: str
     wish: type[W]
-    role: Role
+    role: Role | None  # None: on no page of the console
     scope: Scope
     work: Callable[[Call, W], Awaitable[R]]
     facts: Callable[[R], Facts]

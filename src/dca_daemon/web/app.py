@@ -23,7 +23,7 @@ API_PATH = "/api/v1"
 
 # What can be done, by the name that the API's documentation puts it under.
 _DEEDS: dict[str, tuple[Action[Any, Any], ...]] = {
-    "clients": (*deeds.clients.ACTIONS, *deeds.adjustments.ACTIONS),
+    "clients": (*deeds.clients.ACTIONS, *deeds.client_access.ACTIONS, *deeds.adjustments.ACTIONS),
     "deposits": deeds.deposits.ACTIONS,
     "cash-outs": deeds.cash_outs.ACTIONS,
     "payouts": deeds.payouts.ACTIONS,
@@ -55,6 +55,7 @@ _PAGES = (
 )
 _API = (
     api.clients,
+    api.client_access,
     api.adjustments,
     api.deposits,
     api.cash_outs,
@@ -71,6 +72,7 @@ _API = (
     api.system,
     api.users,
     api.webhooks,
+    api.own,
 )
 
 
@@ -109,6 +111,7 @@ def _page_routers() -> list[APIRouter]:
         sees,
         pages.account.router,
         pages.users.router,
+        pages.own.router,
         live.router(viewer, sees_still),
         pages.webhooks.router,
     ]
@@ -117,6 +120,7 @@ def _page_routers() -> list[APIRouter]:
 def _api_routers() -> list[APIRouter]:
     return [
         *(action_api(actions, tag) for tag, actions in _DEEDS.items()),
+        action_api(deeds.own.ACTIONS, "me"),
         *(module.router for module in _API),
         api.events.router(scoped(Scope.READ)),
     ]

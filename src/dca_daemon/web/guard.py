@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dca_daemon.runtime.health import HostCheck
 from dca_daemon.web.desk import Desk
+from dca_daemon.web.personal import PERSONAL
 from dca_daemon.web.problems import API, answer, unexpected
 
 BODY_MAX_BYTES = 65_536
@@ -38,6 +39,8 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+# Of addresses that are secrets themselves.
+_PERSONAL_HEADERS = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow, noarchive"}
 _NUL = "the character NUL (U+0000) is in it: nothing was done"
 _HSTS = "max-age=31536000"
 
@@ -68,7 +71,8 @@ class SecurityHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
+                personal = _PERSONAL_HEADERS if scope["path"].startswith(PERSONAL) else {}
+                for name, value in {**self._headers, **personal}.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)

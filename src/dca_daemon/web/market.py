@@ -18,14 +18,19 @@ from dca_daemon.web.desk import Desk
 
 PATIENCE_SECONDS = 3.0
 HELD = timedelta(minutes=2)
+NONE_HELD = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
 class HeldRate:
-    """A rate, and when it was asked for."""
+    """A rate, or why there was none, and when it was asked for."""
 
-    rate: Rate
+    rate: Rate | NoRateError
     asked_at: datetime
+
+    def is_new(self, now: datetime, span: timedelta) -> bool:
+        """Whether it was asked for so recently; never where the clock went back."""
+        return timedelta(0) <= now - self.asked_at < span
 
 
 class MarketRates(Rates):
@@ -38,8 +43,9 @@ class MarketRates(Rates):
     async def current(self, currency: str) -> Rate:
         """Raises `NoRateError` or `DatabaseError`."""
         held, now = self._held.get(currency), utc_now()
-        if held is not None and timedelta(0) <= now - held.asked_at < HELD and held.rate.fresh(now):
-            return held.rate
+        rate = None if held is None or not held.is_new(now, HELD) else held.rate
+        if isinstance(rate, Rate) and rate.fresh(now):
+            return rate
         rate = await super().current(currency)
         self._held[currency] = HeldRate(rate, now)
         return rate
@@ -50,6 +56,17 @@ class MarketRates(Rates):
             return await self.current(currency)
         except NoRateError as error:
             return error
+
+    async def known(self, currency: str) -> Rate | None:
+        """The same for who only wants to show it: nobody waits again for what nobody could tell a moment ago."""
+        held, now = self._held.get(currency), utc_now()
+        if held is not None and isinstance(held.rate, NoRateError) and held.is_new(now, NONE_HELD):
+            return None
+        try:
+            return await self.current(currency)
+        except NoRateError as error:
+            self._held[currency] = HeldRate(error, utc_now())
+            return None
 
 
 class _Hurried:

@@ -19,6 +19,7 @@ from starlette.routing import compile_path
 from dca_daemon.domain.errors import DcaError
 from dca_daemon.runtime.redaction import redact_text
 from dca_daemon.web.login_page import to_login
+from dca_daemon.web.personal import PERSONAL
 from dca_daemon.web.rendering import page
 from dca_daemon.web.rights import LoginNeededError
 from dca_daemon.web.wishes import problems
@@ -26,6 +27,7 @@ from dca_daemon.web.wishes import problems
 log = structlog.get_logger()
 
 API = "/api/"
+OWN = "/api/v1/me"
 _STATUS = {
     "input": 422,
     "not-found": 404,
@@ -105,6 +107,8 @@ async def _ours(request: Request, error: Exception) -> Response:
         return _not_logged_in(request, error)
     if status >= 500:
         log.warning("console.failed", path=_template(request), code=error.code, error=error.message)
+        if request.url.path.startswith((PERSONAL, OWN)):  # how things stand here is no client's business
+            return answer(request, status, error.code, "this can't be told at present", remedy="try again later")
     fields = {error.field: error.message} if error.field else {}
     return answer(request, status, error.code, error.message, remedy=error.remedy, fields=fields)
 

@@ -17,6 +17,7 @@ from dca_daemon.payouts.wallet import DestinationInfo
 from dca_daemon.services import client_series, clients
 from dca_daemon.services.audit import AuditEntry
 from dca_daemon.services.client_lists import ClientOrder
+from dca_daemon.services.client_series import ClientSeries
 from dca_daemon.services.clients import ClientView, Mode, Status
 from dca_daemon.services.reports import statement
 from dca_daemon.web.api.values import Out, fiat
@@ -177,6 +178,22 @@ class SeriesOut(Out):
     stacked: list[StackedOut]
     prices: list[PriceOut]
 
+    @classmethod
+    def of(cls, found: ClientSeries) -> SeriesOut:
+        return cls(
+            stacked=[StackedOut(at=one.at, sats=one.sats) for one in found.stacked],
+            prices=[
+                PriceOut(
+                    at=one.at,
+                    purchases=one.purchases,
+                    sats=one.sats,
+                    fiat=fiat(one.fiat_minor, one.currency),
+                    currency=one.currency,
+                )
+                for one in found.prices
+            ],
+        )
+
 
 class ClientChangeOut(Out):
     """What was changed of a client, by whom and why."""
@@ -254,20 +271,7 @@ async def show_series(
     points: Annotated[int, Query(ge=1, le=1000, description="About so many at most.")] = client_series.POINTS_MAX,
 ) -> SeriesOut:
     """Sats stacked, and the price paid."""
-    found = await client_series.series(desk_of(request).db, str(client_id), points=points)
-    return SeriesOut(
-        stacked=[StackedOut(at=one.at, sats=one.sats) for one in found.stacked],
-        prices=[
-            PriceOut(
-                at=one.at,
-                purchases=one.purchases,
-                sats=one.sats,
-                fiat=fiat(one.fiat_minor, one.currency),
-                currency=one.currency,
-            )
-            for one in found.prices
-        ],
-    )
+    return SeriesOut.of(await client_series.series(desk_of(request).db, str(client_id), points=points))
 
 
 @router.get("/{client_id}/changes", summary="List what was changed of a client")

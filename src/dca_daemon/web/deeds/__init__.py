@@ -3,6 +3,7 @@
 from dca_daemon.web.deeds import (
     adjustments,
     cash_outs,
+    client_access,
     clients,
     commission,
     deposits,
@@ -10,6 +11,7 @@ from dca_daemon.web.deeds import (
     filters,
     fixed,
     machines,
+    own,
     payouts,
     treasury,
     users,
@@ -19,6 +21,7 @@ from dca_daemon.web.deeds import (
 __all__ = [
     "adjustments",
     "cash_outs",
+    "client_access",
     "clients",
     "commission",
     "deposits",
@@ -26,6 +29,7 @@ __all__ = [
     "filters",
     "fixed",
     "machines",
+    "own",
     "payouts",
     "treasury",
     "users",

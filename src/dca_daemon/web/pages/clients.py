@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from dca_daemon.domain.money import SATS_PER_BTC, fiat_text, sats_text
-from dca_daemon.services import adjustments, client_series, clients
+from dca_daemon.domain.rights import Role
+from dca_daemon.services import adjustments, api_tokens, client_access, client_series, clients
 from dca_daemon.services.client_lists import ClientOrder
-from dca_daemon.services.client_series import PricePoint
 from dca_daemon.services.clients import Mode, Status
 from dca_daemon.web.api.clients import statement_csv
-from dca_daemon.web.charts import Chart, chart
+from dca_daemon.web.client_charts import POINTS, price_charts, stacked_chart
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, linked
 from dca_daemon.web.rendering import page
+from dca_daemon.web.rights import Person, viewer
 from dca_daemon.web.wishes import MAX_ID
 
 router = APIRouter(prefix="/clients")
@@ -28,7 +25,6 @@ router = APIRouter(prefix="/clients")
 ClientId = Annotated[int, Path(ge=1, le=MAX_ID)]
 MODES = ("flow", "fixed")
 FIRST = 10  # of each list on a client's page
-_POINTS = 60
 
 
 @router.get("")
@@ -59,36 +55,26 @@ async def list_clients(
 
 
 @router.get("/{client_id}")
-async def show_client(request: Request, client_id: ClientId) -> Response:
+async def show_client(
+    request: Request, client_id: ClientId, person: Annotated[Person, Depends(viewer)]
+) -> Response:
     """One client: what it has, got and paid; its newest records and changes."""
     desk, reference = desk_of(request), str(client_id)
     client = await clients.show(desk.db, reference)
-    found = await client_series.series(desk.db, reference, points=_POINTS)
-    stacked = [(_label(one.at, desk.zone), one.sats, sats_text(one.sats)) for one in found.stacked]
+    found = await client_series.series(desk.db, reference, points=POINTS)
+    looks_after = person.may(Role.ADMIN) and client.mode is not Mode.COMMISSION
     return page(
         request,
         "client.html",
         client=client,
         records=await clients.history(desk.db, reference, limit=FIRST),
         changes=await clients.changes(desk.db, reference, limit=FIRST),
-        stacked=chart("Sats stacked", stacked),
-        prices=_price_charts(found.prices, desk.zone),
+        stacked=stacked_chart(found, desk.zone),
+        prices=price_charts(found, desk.zone),
         under_way_sats=await clients.under_way_sats(desk.db, client_id),
+        access=await client_access.show(desk.db, reference) if looks_after else None,
+        tokens=await api_tokens.list_all(desk.db, client_id=client_id, limit=FIRST) if looks_after else [],
     )
-
-
-def _label(at: datetime, zone: ZoneInfo) -> str:
-    return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
-
-
-def _price_charts(points: Sequence[PricePoint], zone: ZoneInfo) -> list[Chart]:
-    """One per currency, of the price of a bitcoin in its minor units."""
-    series: dict[str, list[tuple[str, int, str]]] = {}
-    for one in points:
-        minor = one.fiat_minor * SATS_PER_BTC // one.sats
-        text = f"{fiat_text(minor, one.currency)}/BTC"
-        series.setdefault(one.currency, []).append((_label(one.at, zone), minor, text))
-    return [chart(f"Price paid, in {code}", found, from_zero=False) for code, found in series.items()]
 
 
 @router.get("/{client_id}/history")

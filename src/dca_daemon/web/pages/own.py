@@ -1,0 +1,185 @@
+"""A client's own page, behind its personal link: what it has, what it bought, and what it may change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dca_daemon.domain.errors import InputError, NotFoundError
+from dca_daemon.runtime.logging import held_back
+from dca_daemon.services import client_access, client_account, client_changes, client_series, deposits, intents
+from dca_daemon.services.intents import NotAsShownError
+from dca_daemon.web.action_pages import INTENT
+from dca_daemon.web.actions import Action, Call
+from dca_daemon.web.api.own import DEPOSITS, PURCHASES, own_statement, worth_now
+from dca_daemon.web.client_charts import POINTS, price_charts, stacked_chart
+from dca_daemon.web.deeds.own import CHANGE_AMOUNT, SWITCH_MODE
+from dca_daemon.web.desk import desk_of
+from dca_daemon.web.listing import PAGE, linked
+from dca_daemon.web.own_lists import Cursor, opened, sealed
+from dca_daemon.web.personal import PERSONAL
+from dca_daemon.web.rendering import page, see_other
+from dca_daemon.web.wishes import Wish, from_form, problems
+
+router = APIRouter(prefix=PERSONAL.rstrip("/"), include_in_schema=False)
+
+FIRST = 10  # of each list on the first page
+DEED = "deed"
+_DEEDS: dict[str, Action[Any, Any]] = {"mode": SWITCH_MODE, "amount": CHANGE_AMOUNT}
+
+
+@router.get("/{token}")
+async def show_account(request: Request, token: str) -> Response:
+    """All in one look; the newest of each list."""
+    return await _account(request, token, await _whose(request, token))
+
+
+@router.get("/{token}/purchases")
+async def list_purchases(request: Request, token: str, after: Cursor = None) -> Response:
+    """Every purchase, the newest first."""
+    desk, client_id = desk_of(request), await _whose(request, token)
+    place = opened(desk.keys, PURCHASES, client_id, after)
+    found = await client_account.purchases(desk.db, client_id, limit=PAGE + 1, after=place)
+    seal = sealed(desk.keys, PURCHASES, client_id)
+    listed = linked(request, found, lambda one: seal(one.record_id))
+    return page(request, "own_purchases.html", listed=listed, home=_home(token))
+
+
+@router.get("/{token}/deposits")
+async def list_deposits(request: Request, token: str, after: Cursor = None) -> Response:
+    """Every deposit, the newest first."""
+    desk, client_id = desk_of(request), await _whose(request, token)
+    place = opened(desk.keys, DEPOSITS, client_id, after)
+    found = await deposits.list_all(desk.db, client=str(client_id), limit=PAGE + 1, after=place)
+    seal = sealed(desk.keys, DEPOSITS, client_id)
+    listed = linked(request, found, lambda one: seal(one.deposit_id))
+    return page(request, "own_deposits.html", listed=listed, home=_home(token))
+
+
+@router.get("/{token}/statement.csv")
+async def download_statement(request: Request, token: str) -> Response:
+    """Every purchase as a line of CSV."""
+    return own_statement(desk_of(request), await _whose(request, token))
+
+
+@router.post("/{token}")
+async def change(request: Request, token: str) -> Response:
+    """Previews what was entered; with an intent, carries it out."""
+    client_id = await _whose(request, token)
+    posted = {name: text for name, text in (await request.form()).items() if not isinstance(text, UploadFile)}
+    deed, offered = posted.pop(DEED, ""), posted.pop(INTENT, None)
+    if deed not in _DEEDS:
+        raise InputError("what is to be changed?", field=DEED)
+    action, actor = _DEEDS[deed], client_changes.actor_of(client_id)
+    try:
+        if offered is not None:
+            desk = desk_of(request)
+            intent = await intents.find(desk.db, desk.keys, offered, actor=actor, action=action.name)
+            posted = {name: str(value) for name, value in intent.fields.items() if value is not None}
+        wish = action.wish.model_validate(from_form(action.wish, posted))
+        if offered is not None:
+            return await _carry_out(request, token, client_id, action, wish, offered)
+        return await _preview(request, token, client_id, deed, wish)
+    except ValidationError as error:
+        wrong, status = problems(error), 422
+    except InputError as error:
+        wrong = {error.field or "": str(error)}
+        status = 409 if isinstance(error, NotAsShownError) else 422
+    return await _account(request, token, client_id, status, deed=deed, typed=posted, wrong=wrong)
+
+
+async def _whose(request: Request, token: str) -> int:
+    """The client. What opens nothing is answered in one way, whatever the reason."""
+    client_id = await client_access.open_link(desk_of(request).db, token)
+    if client_id is None:
+        raise NotFoundError("this link opens nothing, or nothing any more", remedy="ask for a new one")
+    return client_id
+
+
+async def _account(
+    request: Request,
+    token: str,
+    client_id: int,
+    status: int = 200,
+    *,
+    deed: str = "",
+    typed: Mapping[str, str] | None = None,
+    wrong: Mapping[str, str] | None = None,
+) -> Response:
+    """The first page; `wrong`, and what was typed, are those of the form `deed`."""
+    desk = desk_of(request)
+    account = await client_account.of(desk.db, client_id)
+    series = await client_series.series(desk.db, str(client_id), points=POINTS)
+    return page(
+        request,
+        "own.html",
+        status,
+        account=account,
+        worth=await worth_now(desk, account),
+        average_price=client_account.average_price,
+        purchases=await client_account.purchases(desk.db, client_id, limit=FIRST + 1),
+        deposits=await deposits.list_all(desk.db, client=str(client_id), limit=FIRST + 1),
+        first=FIRST,
+        stacked=stacked_chart(series, desk.zone),
+        prices=price_charts(series, desk.zone),
+        home=_home(token),
+        deed=deed,
+        typed=typed or {},
+        wrong=wrong or {},
+    )
+
+
+async def _preview(request: Request, token: str, client_id: int, deed: str, wish: Wish) -> Response:
+    desk, action, actor = desk_of(request), _DEEDS[deed], client_changes.actor_of(client_id)
+    with held_back():
+        rehearsal = await intents.rehearse(
+            desk.db, lambda db: action.work(Call(desk, db, actor, client_id=client_id), wish)
+        )
+    intent = await intents.offer(
+        desk.db,
+        desk.keys,
+        actor=actor,
+        action=action.name,
+        fields=wish.model_dump(mode="json"),
+        effect_hash=intents.as_shown(rehearsal.effect, action.told(rehearsal.result)),
+    )
+    return page(
+        request,
+        "own_preview.html",
+        action=action,
+        deed=deed,
+        facts=action.facts(rehearsal.result),
+        intent=intent,
+        home=_home(token),
+    )
+
+
+async def _carry_out(
+    request: Request, token: str, client_id: int, action: Action[Any, Any], wish: Wish, intent: str
+) -> Response:
+    desk, actor = desk_of(request), client_changes.actor_of(client_id)
+    with held_back() as let_go:
+        result = await intents.carry_out(
+            desk.db,
+            desk.keys,
+            intent,
+            actor=actor,
+            action=action.name,
+            work=lambda db: action.work(Call(desk, db, actor, client_id=client_id), wish),
+            told=action.told,
+            leads_to=action.leads_to,
+        )
+        let_go()
+    if isinstance(result, str):
+        return see_other(request, _home(token), "That is done already: nothing was done a second time.")
+    return see_other(request, _home(token), action.says(result))
+
+
+def _home(token: str) -> str:
+    return f"{PERSONAL}{token}"
