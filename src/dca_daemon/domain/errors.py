@@ -19,6 +19,9 @@ DcaError
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class DcaError(Exception):
     """Base of all. `code` is stable and documented in docs/reference.md; `remedy` says what to do; `field` is the
@@ -62,6 +65,16 @@ class ConflictError(InputError):
     """What is asked for does not fit the present state."""
 
     code = "conflict"
+
+
+@contextmanager
+def at_field(name: str) -> Iterator[None]:
+    """What is refused within is the fault of this parameter."""
+    try:
+        yield
+    except InputError as error:
+        error.field = name
+        raise
 
 
 class DatabaseError(DcaError):

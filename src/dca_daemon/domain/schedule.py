@@ -119,16 +119,18 @@ def daily_times(zone: str, times: Sequence[str]) -> DailyTimes:
     """What a person entered, checked; times in any order. Raises `InputError`."""
     _zone_info(zone)
     if not times:
-        raise InputError("a schedule needs a time of the day", remedy="write it like 08:00, or 08:00,18:00")
+        remedy = "write it like 08:00, or 08:00,18:00"
+        raise InputError("a schedule needs a time of the day", remedy=remedy, field="times")
     for text in times:
         if not _TIME.fullmatch(text):
-            raise InputError(f"{plain(text)!r} is no time of the day", remedy="write it like 08:00, or 18:30")
+            remedy = "write it like 08:00, or 18:30"
+            raise InputError(f"{plain(text)!r} is no time of the day", remedy=remedy, field="times")
     if len(times) > TIMES_MAX:
-        raise InputError(f"{len(times)} times a day are too many: at most {TIMES_MAX}")
+        raise InputError(f"{len(times)} times a day are too many: at most {TIMES_MAX}", field="times")
     ordered = tuple(sorted(times))
     for text, following in pairwise(ordered):
         if text == following:
-            raise InputError(f"the time {text} is there twice")
+            raise InputError(f"the time {text} is there twice", field="times")
     return DailyTimes(zone, ordered)
 
 
@@ -141,4 +143,5 @@ def _zone_info(zone: str) -> ZoneInfo:
     raise InputError(
         f"unknown time zone {plain(zone)!r}",
         remedy="write an IANA name such as America/Guatemala",
+        field="zone",
     )

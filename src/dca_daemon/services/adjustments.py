@@ -144,11 +144,12 @@ async def _check(conn: AsyncConnection, wish: Wish) -> Adjustment:
     """What is asked for, under the locks that keep it true until the transaction ends."""
     reason = wish.reason.strip()
     if not reason:
-        raise InputError("an adjustment needs a reason", remedy="add --reason")
+        raise InputError("an adjustment needs a reason", remedy="add --reason", field="reason")
     if (wish.fiat is None) == (wish.sats is None):
-        raise InputError("adjust either the fiat balance or the sats", remedy="give --fiat or --sats")
+        field = "fiat" if wish.fiat is None else "sats"
+        raise InputError("adjust either the fiat balance or the sats", remedy="give --fiat or --sats", field=field)
     if wish.sats is not None and wish.pool is not None:
-        raise InputError("sats are in no pool", remedy="leave --pool away")
+        raise InputError("sats are in no pool", remedy="leave --pool away", field="pool")
     client_id = await clients.find(conn, wish.client)
     name = await scalar(conn, "SELECT name FROM client WHERE id = :id", id=client_id)
     corrects = (wish.corrects or "").strip() or None
@@ -167,7 +168,8 @@ async def _check(conn: AsyncConnection, wish: Wish) -> Adjustment:
     if before + amount_minor < 0:
         raise ConflictError(
             f"{name} has only {fiat_text(before, where.currency)} left in pool {where.name!r}:"
-            f" no balance goes below zero"
+            f" no balance goes below zero",
+            field="fiat",
         )
     after = before + amount_minor
     return Adjustment(None, client_id, name, where, amount_minor, None, before, after, reason, corrects)
@@ -176,16 +178,19 @@ async def _check(conn: AsyncConnection, wish: Wish) -> Adjustment:
 def _parse_sats(text: str) -> int:
     found = _SATS.fullmatch(text.strip().translate(_MINUSES))
     if found is None:
-        raise InputError(f"{plain(text)!r} is not a number of sats", remedy="write it like +1500 or -1500")
+        remedy = "write it like +1500 or -1500"
+        raise InputError(f"{plain(text)!r} is not a number of sats", remedy=remedy, field="sats")
     sats = int(f"{found[1]}{found[2]}")
     if not 0 < abs(sats) <= MAX_CASH_OUT_SATS:
-        raise InputError(f"an adjustment is 1 to {sats_text(MAX_CASH_OUT_SATS)}, not {plain(text)}")
+        most = sats_text(MAX_CASH_OUT_SATS)
+        raise InputError(f"an adjustment is 1 to {most}, not {plain(text)}", field="sats")
     return sats
 
 
 def _parse_signed_fiat(text: str, currency: str) -> int:
     typed = text.strip().translate(_MINUSES)
-    minor = parse_fiat(typed.removeprefix("-").removeprefix("+") if typed[1:2].isdigit() else typed, currency)
+    amount = typed.removeprefix("-").removeprefix("+") if typed[1:2].isdigit() else typed
+    minor = parse_fiat(amount, currency, field="fiat")
     return -minor if typed.startswith("-") else minor
 
 

@@ -196,7 +196,8 @@ async def _place(conn: AsyncConnection, move: _Move) -> tuple[Pool, str | None]:
     place = await pools.lock_place(conn, device_id)
     pools.require_decided(place, device_id)
     if move.pool is not None and (await pools.find(conn, move.pool)).pool_id != place.pool.pool_id:
-        raise InputError(f"that machine is in the pool {place.pool.name!r}", remedy="leave --pool out")
+        text = f"that machine is in the pool {place.pool.name!r}"
+        raise InputError(text, remedy="leave --pool out", field="pool")
     return place.pool, device_id
 
 
@@ -253,11 +254,13 @@ def _require_enough(move: _Move, where: Pool, name: str | None, amount_minor: in
     if before.client_minor is not None and amount_minor > before.client_minor:
         left = fiat_text(before.client_minor, where.currency)
         raise ConflictError(
-            f"{name} has only {left} left in the pool {where.name!r}: {amount} can't be given back"
+            f"{name} has only {left} left in the pool {where.name!r}: {amount} can't be given back",
+            field="amount",
         )
     if move.kind is MovementKind.REMOVAL and amount_minor > before.cash_minor:
         raise ConflictError(
             f"the machines of the pool {where.name!r} hold {fiat_text(before.cash_minor, where.currency)} by the "
             f"books: {amount} can't be taken out",
             remedy="was a refill not booked? dca-daemon cash refill",
+            field="amount",
         )

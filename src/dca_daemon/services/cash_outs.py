@@ -16,6 +16,7 @@ from dca_daemon.domain.cash_out import (
     SourceRow,
 )
 from dca_daemon.domain.errors import ConflictError, NotFoundError
+from dca_daemon.domain.text import plain
 from dca_daemon.ledger.db import Database, int_array, one, rows
 from dca_daemon.ledger.pages import as_id, prefix_range
 from dca_daemon.services import cash_out_pages
@@ -208,9 +209,9 @@ async def find(conn: AsyncConnection, reference: str) -> int:
     )
     if not found:
         remedy = "see: dca-daemon cash-out list; of Lamassu's id give 6 characters or more"
-        raise NotFoundError(f"there is no cash-out {reference!r}", remedy=remedy)
+        raise NotFoundError(f"there is no cash-out {plain(reference)!r}", remedy=remedy)
     if len(found) > 1:
-        raise ConflictError(f"several cash-outs begin with {reference!r}: give more of the id")
+        raise ConflictError(f"several cash-outs begin with {plain(reference)!r}: give more of the id")
     return int(found[0].id)
 
 

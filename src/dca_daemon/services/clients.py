@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
+from dca_daemon.domain.text import plain
 from dca_daemon.ledger.db import Database, constraint, execute, int_array, one, rows, scalar
 from dca_daemon.ledger.pages import as_id
 from dca_daemon.payouts.cipher import KeyRing
@@ -174,7 +175,7 @@ async def find(conn: AsyncConnection, reference: str) -> int:
     )
     if found is None:
         raise NotFoundError(
-            f"there is no client {reference!r}", remedy="see: dca-daemon client list", field="client"
+            f"there is no client {plain(reference)!r}", remedy="see: dca-daemon client list", field="client"
         )
     return int(found.id)
 
@@ -183,7 +184,7 @@ async def refuse_receiver(conn: AsyncConnection, client_id: int, what: str) -> N
     """Raises `InputError` for a wallet that only receives commission: it `what` (can have no deposit)."""
     found = await one(conn, "SELECT name, mode FROM client WHERE id = :id", id=client_id)
     if found.mode == Mode.COMMISSION:
-        raise InputError(f"{found.name!r} only receives commission: it {what}")
+        raise InputError(f"{found.name!r} only receives commission: it {what}", field="client")
 
 
 async def set_mode(

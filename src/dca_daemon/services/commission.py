@@ -109,17 +109,21 @@ class Change:
 
 def pay_rule(*, at_once: bool, times: Sequence[str], zone: str | None, from_sats: int | None) -> PayRule | None:
     """The rule that a person asked for; None when nothing was said. Raises `InputError`."""
-    if [at_once, bool(times), from_sats is not None].count(True) > 1:
-        raise InputError("say once when it is paid: at once, at times, or from an amount on")
+    said = {"at_once": at_once, "times": bool(times), "from_sats": from_sats is not None}
+    if sum(said.values()) > 1:
+        last = [name for name, given in said.items() if given][-1]
+        raise InputError("say once when it is paid: at once, at times, or from an amount on", field=last)
     if bool(times) != (zone is not None):
-        raise InputError("times of the day need a zone, and a zone needs times", remedy="add --pay-at and --zone")
+        remedy, field = "add --pay-at and --zone", "zone" if times else "times"
+        raise InputError("times of the day need a zone, and a zone needs times", remedy=remedy, field=field)
     if times:
         assert zone is not None
         checked = daily_times(zone.strip(), [text.strip() for text in times])
         return PayRule(Pay.AT_TIMES, checked.times, checked.zone)
     if from_sats is not None:
         if not 0 < from_sats <= MAX_CASH_OUT_SATS:
-            raise InputError(f"the amount to pay from is 1 to {sats_text(MAX_CASH_OUT_SATS)}, not {from_sats}")
+            most = sats_text(MAX_CASH_OUT_SATS)
+            raise InputError(f"the amount to pay from is 1 to {most}, not {from_sats}", field="from_sats")
         return PayRule(Pay.FROM_AMOUNT, from_sats=from_sats)
     return PayRule() if at_once else None
 
@@ -324,9 +328,9 @@ async def _shares(conn: AsyncConnection, before: Version, wish: Wish) -> tuple[S
         for reference in references:
             client_id, name = await _receiver(conn, reference)
             if client_id not in found:
-                raise InputError(f"{name} has no share", remedy=f"give it one: '{name}=PERCENT'")
+                raise InputError(f"{name} has no share", remedy=f"give it one: '{name}=PERCENT'", field="shares")
             if client_id in switched:
-                raise InputError(f"{name} is named twice, to be active or inactive")
+                raise InputError(f"{name} is named twice, to be active or inactive", field="shares")
             switched.add(client_id)
             found[client_id] = replace(found[client_id], active=active)
     return tuple(found[client_id] for client_id in sorted(found))

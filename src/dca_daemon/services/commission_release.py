@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.commission import Pay
-from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.errors import InputError, at_field
 from dca_daemon.domain.schedule import DailyTimes
 from dca_daemon.ledger import lock_keys
 from dca_daemon.ledger.db import Database, execute, int_array, one, rows, scalar
@@ -168,7 +168,8 @@ async def _gathered(conn: AsyncConnection, receivers: Sequence[str]) -> list[Gat
 
 
 async def _sums(conn: AsyncConnection, receivers: Sequence[str]) -> list[Gathered]:
-    wanted = [await clients.find(conn, reference) for reference in receivers]
+    with at_field("receiver"):
+        wanted = [await clients.find(conn, reference) for reference in receivers]
     found = await rows(
         conn,
         """SELECT r.client_id, c.name, count(*) AS records, sum(r.sats)::bigint AS sats

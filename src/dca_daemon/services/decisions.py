@@ -105,7 +105,7 @@ async def lock(conn: AsyncConnection, cash_out_id: int) -> Any:
 def a_reason(text: str) -> str:
     """Why somebody decided so. Raises `InputError` without one."""
     if not text.strip():
-        raise InputError("this needs a reason", remedy="add --reason")
+        raise InputError("this needs a reason", remedy="add --reason", field="reason")
     return text.strip()
 
 

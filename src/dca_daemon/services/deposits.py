@@ -160,7 +160,7 @@ async def void(db: Database, deposit_id: int, *, reason: str, actor: str) -> Bal
     covers it, because part of it has bought bitcoin already.
     """
     if not reason.strip():
-        raise InputError("voiding a deposit needs a reason")
+        raise InputError("voiding a deposit needs a reason", field="reason")
 
     async def work(conn: AsyncConnection) -> BalanceChange:
         deposit = await _locked(conn, deposit_id)
@@ -227,6 +227,7 @@ async def _machine(conn: AsyncConnection, deposit_id: int, machine: str) -> str:
         raise InputError(
             f"deposit {deposit_id} is in the pool {deposit.pool!r}, the machine in {place.pool.name!r}",
             remedy="void the deposit, and record it with --pool",
+            field="machine",
         )
     return device_id
 

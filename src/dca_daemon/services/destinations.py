@@ -21,10 +21,12 @@ def given(
     *, invoice_key: str | None = None, lightning_address: str | None = None, lnurl: str | None = None
 ) -> Destination:
     """The destination that a person gave in one of these ways. Raises `InputError`; no message holds the key."""
-    ways = [invoice_key is not None, lightning_address is not None, lnurl is not None]
-    if ways.count(True) != 1:
+    ways = {"invoice_key": invoice_key, "lightning_address": lightning_address, "lnurl": lnurl}
+    used = [name for name, text in ways.items() if text is not None]
+    if len(used) != 1:
         raise InputError(
-            "give one destination: the invoice key of an LNbits wallet, a Lightning address, or an LNURL"
+            "give one destination: the invoice key of an LNbits wallet, a Lightning address, or an LNURL",
+            field=used[-1] if used else "invoice_key",
         )
     if lightning_address is not None:
         return Destination(DestinationKind.LIGHTNING_ADDRESS, address=lightning_address.strip().lower())

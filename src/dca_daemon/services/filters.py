@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.cash_out import BITCOIN_CODES, SourceRow
-from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
+from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError, at_field
 from dca_daemon.domain.text import plain
 from dca_daemon.ledger.db import Database, execute, one, rows
 from dca_daemon.ledger.pages import Conditions, anchor
@@ -82,7 +82,8 @@ async def add(db: Database, kind: FilterKind, value: str, *, reason: str, actor:
     """Leaves out what comes from now on. Raises `InputError`, and `ConflictError` where it is left out already."""
 
     async def work(conn: AsyncConnection) -> FilterView:
-        kept = await _value(conn, kind, value)
+        with at_field("value"):
+            kept = await _value(conn, kind, value)
         added = await one(
             conn,
             """INSERT INTO intake_filter (kind, value, reason, created_by) VALUES (:kind, :value, :reason, :actor)
@@ -93,9 +94,8 @@ async def add(db: Database, kind: FilterKind, value: str, *, reason: str, actor:
             actor=actor,
         )
         if added is None:
-            raise ConflictError(
-                f"the {kind} {plain(value)!r} is left out already", remedy="see: dca-daemon filter list"
-            )
+            remedy = "see: dca-daemon filter list"
+            raise ConflictError(f"the {kind} {plain(value)!r} is left out already", remedy=remedy, field="value")
         await audit(
             conn,
             actor=actor,
@@ -168,7 +168,7 @@ async def list_all(
 
 def _reason(text: str) -> str:
     if not text.strip():
-        raise InputError("a filter needs a reason: why it is there, or no longer")
+        raise InputError("a filter needs a reason: why it is there, or no longer", field="reason")
     return text.strip()
 
 
@@ -180,7 +180,8 @@ async def _value(conn: AsyncConnection, kind: FilterKind, value: str) -> str:
         return await pools.find_machine(conn, value)
     coin = value.strip().upper()
     if coin not in BITCOIN_CODES:
-        raise InputError(f"{plain(value)!r} is no coin to filter", remedy=f"one of {', '.join(BITCOIN_CODES)}")
+        remedy = f"one of {', '.join(BITCOIN_CODES)}"
+        raise InputError(f"{plain(value)!r} is no coin to filter", remedy=remedy, field="value")
     return coin
 
 

@@ -87,15 +87,16 @@ async def change(
         await _refuse_receiver(conn, client_id)
         before = await _amount(conn, client_id, where)
         if before is None and per_day is None:
-            raise InputError("the client has no amount a day yet", remedy="give one: --per-day AMOUNT")
+            remedy = "give one: --per-day AMOUNT"
+            raise InputError("the client has no amount a day yet", remedy=remedy, field="per_day")
         own_max_minor = None if before is None or default_max else before.own_max_minor
         if own_max is not None:
-            own_max_minor = fixed_schedules.parse_amount(own_max, where.currency)
+            own_max_minor = fixed_schedules.parse_amount(own_max, where.currency, "own_max")
         daily_minor = before.daily_minor if before else 0
         if per_day is not None:
-            daily_minor = fixed_schedules.parse_amount(per_day, where.currency)
+            daily_minor = fixed_schedules.parse_amount(per_day, where.currency, "per_day")
         most = own_max_minor if own_max_minor is not None else await _pool_max(conn, where)
-        _refuse_over(daily_minor, most, where.currency)
+        _refuse_over(daily_minor, most, where.currency, "per_day" if own_max is None or per_day else "own_max")
         await execute(
             conn,
             """INSERT INTO fixed_amount (client_id, pool_id, daily_minor, max_minor, actor)
@@ -134,24 +135,24 @@ async def check(db: Database, per_day: str) -> None:
     """Whether a new client of the default pool could have this amount. Raises `InputError`."""
     async with db.transaction() as conn:
         where = await pools.find(conn, None)
-        minor = fixed_schedules.parse_amount(per_day, where.currency)
-        _refuse_over(minor, await _pool_max(conn, where), where.currency)
+        minor = fixed_schedules.parse_amount(per_day, where.currency, "per_day")
+        _refuse_over(minor, await _pool_max(conn, where), where.currency, "per_day")
 
 
-def _refuse_over(daily_minor: int, max_minor: int, currency: str) -> None:
+def _refuse_over(daily_minor: int, max_minor: int, currency: str, field: str) -> None:
     if daily_minor > max_minor:
         amount, most = fiat_text(daily_minor, currency), fiat_text(max_minor, currency)
         raise InputError(
             f"{amount} a day is more than the maximum of {most}",
             remedy="raise it for this client with --max, or for all: dca-daemon fixed set --max-per-day",
-            field="per_day",
+            field=field,
         )
 
 
 async def _refuse_receiver(conn: AsyncConnection, client_id: int) -> None:
     found = await one(conn, "SELECT name, mode FROM client WHERE id = :id", id=client_id)
     if found.mode == "commission":
-        raise ConflictError(f"{found.name!r} only receives commission: it buys nothing")
+        raise ConflictError(f"{found.name!r} only receives commission: it buys nothing", field="client")
 
 
 async def _pool_max(conn: AsyncConnection, where: Pool) -> int:

@@ -117,6 +117,7 @@ async def change(
             raise InputError(
                 f"the pool {where.name!r} has no schedule yet: it needs a zone and times",
                 remedy="such as: --zone America/Guatemala --times 08:00,18:00",
+                field="zone" if zone is None else "times",
             )
         wanted = daily_times(
             zone if zone is not None else (before.times.zone if before else ""),
@@ -124,7 +125,7 @@ async def change(
         )
         most = before.default_max_minor if before else default_max(where.currency)
         if max_per_day is not None:
-            most = parse_amount(max_per_day, where.currency)
+            most = parse_amount(max_per_day, where.currency, "max_per_day")
         policy = missed or (before.missed if before else Missed.CATCH_UP)
         after = {**_values(wanted, policy, most), "active": True}
         if before is not None and after == _audited(before):
@@ -217,6 +218,6 @@ def _told(schedule: Schedule) -> Schedule:
     return schedule
 
 
-def parse_amount(text: str, currency: str) -> int:
+def parse_amount(text: str, currency: str, field: str) -> int:
     """What a person typed as an amount a day, in minor units; 0 is one. Raises `InputError`."""
-    return 0 if _ZERO.fullmatch(text.strip()) else parse_fiat(text, currency)
+    return 0 if _ZERO.fullmatch(text.strip()) else parse_fiat(text, currency, field=field)

@@ -113,7 +113,8 @@ async def move(
         before = await _view(conn, device_id)
         to_id = before.pool_id if pool is None else (await pools.find(conn, pool)).pool_id
         if to_id == before.pool_id and not before.awaiting_pool:
-            raise ConflictError(f"the machine {device_id} is in the pool {before.pool!r} already")
+            text = f"the machine {device_id} is in the pool {before.pool!r} already"
+            raise ConflictError(text, field="pool")
         await execute(
             conn,
             "UPDATE machine SET pool_id = :pool, awaiting_pool = false WHERE device_id = :id",

@@ -26,7 +26,7 @@ from dca_daemon.domain.cash_out import (
     Verdict,
     classify,
 )
-from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError, SourceError
+from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError, SourceError, at_field
 from dca_daemon.domain.money import from_minor, parse_fiat, sats_text
 from dca_daemon.domain.text import plain
 from dca_daemon.ledger import lock_keys
@@ -177,7 +177,8 @@ async def _ask(db: Database, source: Source, settles: str, intake: Intake) -> So
     """Lamassu's row, where the books do not have it: such as one that failed before the baseline."""
     async with db.transaction() as conn:
         try:
-            await cash_outs.find(conn, settles)
+            with at_field("settles"):
+                await cash_outs.find(conn, settles)
         except NotFoundError:
             if not _is_uuid(settles):
                 raise
@@ -197,6 +198,7 @@ async def _ask(db: Database, source: Source, settles: str, intake: Intake) -> So
         raise ConflictError(
             f"Lamassu has cash-out {external_id} as successful: the daemon is about to distribute it",
             remedy="nothing is to be entered by hand",
+            field="settles",
         )
     # In a transaction of its own: that the machine is there is no part of what may be refused yet.
     await db.run(lambda conn: intake.know_machines(conn, found))
@@ -206,7 +208,8 @@ async def _ask(db: Database, source: Source, settles: str, intake: Intake) -> So
 async def _settle(conn: AsyncConnection, reference: str, unknown: SourceRow | None, text: str) -> Any:
     """Puts the cash-out out of reach of the intake, for ever; what it is now, in all columns."""
     try:
-        cash_out_id = await cash_outs.find(conn, reference)
+        with at_field("settles"):
+            cash_out_id = await cash_outs.find(conn, reference)
     except NotFoundError:
         if unknown is None:
             raise
@@ -218,7 +221,8 @@ async def _settle(conn: AsyncConnection, reference: str, unknown: SourceRow | No
         return await one(conn, "SELECT * FROM cash_out WHERE id = :id", id=cash_out_id)
     row = await lock(conn, cash_out_id)
     if row.state in (CashOutState.DISTRIBUTED, CashOutState.SETTLED_BY_HAND):
-        raise already(row)
+        with at_field("settles"):
+            raise already(row)
     await mirror.move_to(conn, row.id, CashOutState.SETTLED_BY_HAND, OPERATOR, text)
     detail = {"from": row.state, "state": CashOutState.SETTLED_BY_HAND, "reason": OPERATOR, "text": text}
     await mirror.write_log(conn, [(row.id, "changed", detail)])

@@ -41,7 +41,8 @@ async def resolve(db: Database, reference: str, resolution: Resolution, *, reaso
     `void` and `written-off` have the client paid a second time: only for who has made sure.
     """
     if not reason.strip():
-        raise InputError("this needs a reason", remedy="add --reason: what you saw, and where")
+        remedy = "add --reason: what you saw, and where"
+        raise InputError("this needs a reason", remedy=remedy, field="reason")
 
     async def work(conn: AsyncConnection) -> str:
         payout = await store.load(conn, await payouts.find(conn, reference))
@@ -54,6 +55,7 @@ async def resolve(db: Database, reference: str, resolution: Resolution, *, reaso
             raise ConflictError(
                 f"payout {payout.payout_id} was never submitted, so nothing can have left the source wallet",
                 remedy="resolve it as void, or release it",
+                field="outcome",
             )
         await _end(conn, payout, resolution, reason.strip(), actor)
         await audit(

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.domain.payout import NEVER_SUBMITTED_STATES, OPEN_STATES, PayoutState
+from dca_daemon.domain.text import plain
 from dca_daemon.ledger.db import Database, constraint, execute, one, rows, scalar
 from dca_daemon.ledger.pages import Conditions, anchor
 from dca_daemon.payouts import store
@@ -166,9 +167,9 @@ async def find(conn: AsyncConnection, reference: str) -> str:
         )
     if not found:
         remedy = "see: dca-daemon payout list; of an id give 4 characters or more"
-        raise NotFoundError(f"there is no payout {reference!r}", remedy=remedy)
+        raise NotFoundError(f"there is no payout {plain(reference)!r}", remedy=remedy)
     if len(found) > 1:
-        raise ConflictError(f"several payouts begin with {reference!r}: give more of the id")
+        raise ConflictError(f"several payouts begin with {plain(reference)!r}: give more of the id")
     return str(found[0].id)
 
 
@@ -293,7 +294,7 @@ async def _another_open(db: Database, reference: str) -> ConflictError:
 
 def _need_reason(reason: str) -> None:
     if not reason.strip():
-        raise InputError("this needs a reason", remedy="add --reason")
+        raise InputError("this needs a reason", remedy="add --reason", field="reason")
 
 
 async def _audit(

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.cash_out import SourceRow
-from dca_daemon.domain.errors import ConfigError, ConflictError, InputError, NotFoundError
+from dca_daemon.domain.errors import ConfigError, ConflictError, InputError, NotFoundError, at_field
 from dca_daemon.domain.money import minor_digits
 from dca_daemon.domain.text import plain
 from dca_daemon.ledger.db import Database, execute, lock_pool, one, rows
@@ -66,9 +66,10 @@ async def ensure_default_pool(db: Database, *, name: str, currency: str) -> Pool
 async def add(db: Database, *, name: str, currency: str, actor: str) -> Pool:
     """Opens another pool. Raises `InputError` for a name that is taken or none, and an unknown currency."""
     name, currency = clean_name(name, "the pool"), currency.strip().upper()
-    minor_digits(currency)
+    with at_field("currency"):
+        minor_digits(currency)
     if name.isdigit():
-        raise InputError("a pool's name can't be a number: it would be taken for another pool's id")
+        raise InputError("a pool's name can't be a number: it would be taken for another pool's id", field="name")
 
     async def work(conn: AsyncConnection) -> Pool:
         await pool(conn, DEFAULT_POOL_ID)
@@ -76,7 +77,7 @@ async def add(db: Database, *, name: str, currency: str, actor: str) -> Pool:
         await execute(conn, "LOCK TABLE pool IN SHARE ROW EXCLUSIVE MODE")
         if await one(conn, "SELECT id FROM pool WHERE lower(name) = lower(:name)", name=name) is not None:
             raise ConflictError(
-                f"there is a pool {name!r} already", remedy="see: dca-daemon pool list", field="pool"
+                f"there is a pool {name!r} already", remedy="see: dca-daemon pool list", field="name"
             )
         added = await one(
             conn,
@@ -167,9 +168,8 @@ async def find_machine(conn: AsyncConnection, reference: str) -> str:
             f"there is no machine {plain(reference)!r}", remedy="see: dca-daemon machine list", field="machine"
         )
     if len(found) > 1:
-        raise ConflictError(
-            f"several machines are called {plain(reference)!r}", remedy="give more of the device id: machine list"
-        )
+        remedy = "give more of the device id: machine list"
+        raise ConflictError(f"several machines are called {plain(reference)!r}", remedy=remedy, field="machine")
     return str(found[0].device_id)
 
 

@@ -28,7 +28,7 @@ log = structlog.get_logger()
 def check(view: DistributionView, reason: str) -> None:
     """Raises `ConflictError`, with what can be done instead, when it can't be reversed."""
     if not reason.strip():
-        raise InputError("a reversal needs a reason", remedy="add --reason")
+        raise InputError("a reversal needs a reason", remedy="add --reason", field="reason")
     if view.reversed_at is not None:
         raise ConflictError(f"{view.name} is reversed already")
     paid = [r for r in view.records if r.state == "settled"]

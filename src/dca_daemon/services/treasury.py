@@ -222,7 +222,7 @@ async def move(db: Database, *, sats: int, fee_sats: int, reason: str, actor: st
     _check_amounts(sats, fee_sats)
     reason = reason.strip()
     if not reason:
-        raise InputError("a move needs a reason")
+        raise InputError("a move needs a reason", field="reason")
 
     async def work(conn: AsyncConnection) -> Move:
         before = await _preview(conn, sats, fee_sats)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, create_model
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from dca_daemon.domain.errors import DcaError
 from dca_daemon.ledger.db import Database
 from dca_daemon.runtime.logging import held_back
 from dca_daemon.services import intents
@@ -63,7 +64,11 @@ def _endpoint(action: Action[Any, Any]) -> Any:
     ) -> Response:
         given = {} if body is None else body.model_dump(exclude_unset=True)
         wish = action.wish.model_validate({**given, **path_values})
-        return await _carry_out(request, action, caller, wish, idempotency_key, dry_run)
+        try:
+            return await _carry_out(request, action, caller, wish, idempotency_key, dry_run)
+        except DcaError as error:
+            error.field = action.field_of(error)
+            raise
 
     endpoint.__signature__ = _signature(action)  # type: ignore[attr-defined]  # what FastAPI reads
     return endpoint

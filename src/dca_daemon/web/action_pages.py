@@ -115,8 +115,9 @@ async def _refused(
     request: Request, action: Action[Any, Any], shown: Mapping[str, Any], error: DcaError
 ) -> Response:
     """The form again, with the error beside its field."""
-    if error.field in action.wish.model_fields and error.field not in action.path_fields:
-        return await _form(request, action, shown, wrong={str(error.field): str(error)}, status=422)
+    field = action.field_of(error)
+    if field is not None and field not in action.path_fields:
+        return await _form(request, action, shown, wrong={field: str(error)}, status=422)
     return await _form(request, action, shown, error=str(error), status=422)
 
 

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from dca_daemon.domain.errors import DcaError
 from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.ledger.db import Database
 from dca_daemon.web.desk import Desk
@@ -83,6 +84,11 @@ class Action(Generic[W, R]):
     def told(self, result: R) -> Facts:
         """The facts that must be the same when it is confirmed."""
         return [(name, value) for name, value in self.facts(result) if not isinstance(value, Standing)]
+
+    def field_of(self, error: DcaError) -> str | None:
+        """Which field is at fault, if one is. Services call a client `client`, where an address has its id."""
+        names = (error.field, f"{error.field}_id")
+        return next((name for name in names if name in self.wish.model_fields), None)
 
     def says(self, result: R) -> str:
         """What is told once it is done."""

@@ -51,11 +51,12 @@ class Elsewhere(Wish):
             invoice_key=self.invoice_key, lightning_address=self.lightning_address, lnurl=self.lnurl
         )
 
-    def blame(self, error: DcaError) -> None:
-        """Says which field it was that did not answer as it should."""
-        given = [name for name in Elsewhere.model_fields if getattr(self, name) is not None]
-        if error.field is None and len(given) == 1:
-            error.field = given[0]
+
+def blame(wish: Wish, error: DcaError) -> None:
+    """Says which field it was that did not answer as it should."""
+    given = [name for name in Elsewhere.model_fields if getattr(wish, name) is not None]
+    if error.field is None and len(given) == 1:
+        error.field = given[0]
 
 
 class AddClient(Elsewhere):
@@ -120,7 +121,7 @@ async def _check_new(call: Call, wish: AddClient) -> DestinationInfo:
     try:
         return await clients.check_new(call.db, call.desk.receivers, wish.name, wish.destination())
     except DcaError as error:
-        wish.blame(error)
+        blame(wish, error)
         raise
 
 
@@ -164,7 +165,7 @@ async def _check_elsewhere(call: Call, wish: SetDestination) -> DestinationInfo:
             call.db, call.desk.receivers, str(wish.client_id), wish.destination()
         )
     except DcaError as error:
-        wish.blame(error)
+        blame(wish, error)
         raise
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from dca_daemon.domain.commission import percent_text
-from dca_daemon.domain.errors import ConflictError, InputError
+from dca_daemon.domain.errors import ConflictError, DcaError, InputError
 from dca_daemon.domain.money import sats_text
 from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.payouts.wallet import Destination, DestinationInfo
@@ -18,6 +18,7 @@ from dca_daemon.services.commission import Change, ShareOf
 from dca_daemon.services.commission_release import Gathered
 from dca_daemon.web.actions import Action, Call, Facts, Standing
 from dca_daemon.web.api.commission import AddedReceiverOut, CommissionChangeOut, ReleasedOut
+from dca_daemon.web.deeds.clients import blame
 from dca_daemon.web.wishes import ClientRef, Id, Reason, Text, WholeSats, Widget, Wish
 
 _SHARES_MAX_CHARS = 5_000
@@ -111,7 +112,11 @@ def _destination(wish: AddReceiver) -> Destination:
 
 
 async def _ask_destination(call: Call, wish: AddReceiver) -> DestinationInfo:
-    return await call.desk.receivers.check_destination(_destination(wish))
+    try:
+        return await call.desk.receivers.check_destination(_destination(wish))
+    except DcaError as error:
+        blame(wish, error)
+        raise
 
 
 async def _add_receiver(call: Call, wish: AddReceiver) -> tuple[ClientView, DestinationInfo]:
