@@ -48,7 +48,7 @@ async def anchor(conn: AsyncConnection, what: str, query: str, after: int | str)
     """Where the item stands that a page goes on after. `query` finds it by `:after`; raises `NotFoundError`."""
     found = await one(conn, query, after=after)
     if found is None:
-        raise NotFoundError(f"there is no {what} {plain(str(after))} to go on after")
+        raise NotFoundError(f"there is no {what} {plain(str(after))} to go on after", field="after")
     return found
 
 

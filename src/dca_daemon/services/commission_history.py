@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from enum import StrEnum
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dca_daemon.domain.errors import at_field
 from dca_daemon.ledger.db import Database, rows
 from dca_daemon.services import clients, commission
 from dca_daemon.services.commission import Version
@@ -72,7 +75,7 @@ async def history(
                 GROUP BY 1, 2, 3""",
             since=since,
             until=until,
-            client=None if receiver is None else await clients.find(conn, receiver),
+            client=await _receiver(conn, receiver),
         )
     sums: dict[tuple[str, int], PeriodAmount] = {}
     for r in found:
@@ -88,3 +91,8 @@ async def history(
         )
     amounts = sorted(sums.values(), key=lambda a: (a.period, -a.client_id), reverse=True)
     return History(tuple(versions), tuple(amounts))
+
+
+async def _receiver(conn: AsyncConnection, reference: str | None) -> int | None:
+    with at_field("receiver"):
+        return None if reference is None else await clients.find(conn, reference)

@@ -145,10 +145,11 @@ def check_kinds(kinds: Collection[str]) -> list[str]:
     if EVERYTHING in wanted:
         return []
     if len(wanted) > KINDS_MAX:
-        raise InputError(f"these are {len(wanted)} kinds: give at most {KINDS_MAX}")
+        raise InputError(f"these are {len(wanted)} kinds: give at most {KINDS_MAX}", field="kinds")
     for kind in wanted:
         if len(kind) > 60 or not _KIND.fullmatch(kind):
-            raise InputError(f"{kind[:80]!r} is no kind of event", remedy="write it like payout or payout.settled")
+            remedy = "write it like payout or payout.settled"
+            raise InputError(f"{kind[:80]!r} is no kind of event", remedy=remedy, field="kinds")
     return wanted
 
 

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
+from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError, at_field
 from dca_daemon.domain.payout import NEVER_SUBMITTED_STATES, OPEN_STATES, PayoutState
 from dca_daemon.domain.text import plain
 from dca_daemon.ledger.db import Database, constraint, execute, one, rows, scalar
@@ -115,7 +115,8 @@ async def _page_ids(
     conditions.given("p.created_at < :until", until=until)
     if after is not None:
         query = "SELECT created_at, id FROM payout WHERE id = CAST(:after AS uuid)"
-        at = await anchor(conn, "payout", query, await find(conn, after))
+        with at_field("after"):
+            at = await anchor(conn, "payout", query, await find(conn, after))
         conditions.always("(p.created_at, p.id) < (:at, :id)", at=at.created_at, id=at.id)
     found = await rows(
         conn,
