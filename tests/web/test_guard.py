@@ -125,3 +125,20 @@ async def test_bodies_have_a_limit(console: Console) -> None:
         assert answer.status_code == 413 and answer.json()["code"] == "http"
         fits = b"name=" + b"x" * 900
         assert (await browser.post("/login", content=fits, headers=form)).status_code == 422
+
+
+async def test_no_nul_comes_in_pieces(console: Console) -> None:
+    async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+        for part in parts:
+            yield part
+
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+    async with asking(console.app) as browser, console.program() as program:
+        for parts in ((b"name=a%00",), (b"name=a%", b"0", b"0"), (b"name=a", b"\0")):
+            answer = await browser.post("/login", content=pieces(*parts), headers=form)
+            assert answer.status_code == 422 and "NUL" in answer.text, parts
+        split = pieces(b'{"client": "a\\u00', b'00", "amount": "1"}')
+        answer = await program.post(
+            "/api/v1/deposits", content=split, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code == 422 and "NUL" in answer.text

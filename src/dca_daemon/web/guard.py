@@ -151,11 +151,15 @@ class NoNul:
             return
         typed = Headers(scope=scope).get("content-type", "")
         signs = (b"\\u0000",) if "json" in typed else (b"%00", b"\0")
+        end = b""  # of what came before: a sign may come in two pieces
 
         async def looked_through() -> Message:
+            nonlocal end
             message = await receive()
-            if any(sign in message.get("body", b"") for sign in signs):
+            seen = end + message.get("body", b"")
+            if any(sign in seen for sign in signs):
                 raise HTTPException(422, _NUL)
+            end = seen[-5:]
             return message
 
         await self._app(scope, looked_through, send)
