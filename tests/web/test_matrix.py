@@ -96,3 +96,13 @@ async def test_what_is_public(console: Console) -> None:
         "/logout",
         f"{API_PATH}/openapi.json",
     }
+
+
+async def test_another_site_posts_nowhere(console: Console) -> None:
+    elsewhere = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+    async with console.person(Role.ADMIN) as browser:
+        for method, path in table():
+            if method != "GET" and not path.startswith(API_PATH):
+                answer = await browser.request(method, filled(path), headers=elsewhere)
+                assert answer.status_code == 403 and "nothing was done" in answer.text, path
+                assert "set-cookie" not in answer.headers
