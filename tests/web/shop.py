@@ -14,6 +14,7 @@ from dca_daemon.domain.commission import Pay
 from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.services import (
     api_tokens,
+    client_access,
     commission,
     deposits,
     filters,
@@ -75,8 +76,9 @@ _GOOD: dict[str, Fields] = {
     "machine.move": {"pool": "Playa"},
     "cash.remove": {"amount": "1"},
     "user.set-role": {"role": "admin"},
+    "client.allow": {"switch_mode": "yes"},
     "filter.add": {"kind": "coin", "value": "BTC"},
-    "webhook.add": {"name": "Books", "url": "http://127.0.0.1:9/hook"},
+    "webhook.add": {"name": "Books", "url": "https://93.184.216.34/hook"},
 }
 
 
@@ -140,6 +142,7 @@ async def open_shop(console: Console) -> Shop:
     for name in ("vic", "gone"):
         await users.add(db, name=name, role=Role.VIEWER, password=None, actor="os:test")
     await users.disable(db, "gone", actor="os:test")
+    _, link = await client_access.make_link(db, "Ana", actor="os:test")
     token, _ = await api_tokens.add(db, name="old", scopes=[Scope.READ], actor="os:test")
     differs = Difference(next(iter(Kind)), "one thing", payout_id=held, client_id=ana)
     await runs.save(
@@ -176,7 +179,7 @@ async def open_shop(console: Console) -> Shop:
             "run_id": await _first(console, "SELECT max(id) FROM reconcile_run"),
             "account": await _first(console, "SELECT name FROM account ORDER BY id LIMIT 1"),
             "deed": "test",
-            "token": "none",
+            "token": link,
             "stamp": "1",
         },
         {

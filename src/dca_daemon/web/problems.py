@@ -133,8 +133,9 @@ async def _not_valid(request: Request, error: Exception) -> Response:
 
 
 def _place(item: Mapping[str, Any]) -> str:
-    """body.amount → amount"""
-    return ".".join(str(part) for part in item["loc"][1:])
+    """The field, whatever is wrong within it; none where it is no JSON at all."""
+    _, *names = item["loc"]
+    return str(names[0]) if names and isinstance(names[0], str) else ""
 
 
 def _said(item: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ what the door itself can see: what is missing, too long, or no choice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -15,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic.fields import FieldInfo
 
 MAX_ID = 2**63 - 1
+_WHOLE = re.compile("[+-]?[0-9]+")
 
 
 class Wish(BaseModel):
@@ -65,16 +67,15 @@ FiatAmount = Annotated[
 ]
 
 
-def _no_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
+def _whole(value: object) -> object:
+    """Pydantic itself would take True for 1, and "1_000" for a thousand."""
+    if isinstance(value, bool) or (isinstance(value, str) and not _WHOLE.fullmatch(value.strip())):
+        raise ValueError("must be a whole number")
     return value
 
 
-Id = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=MAX_ID)]
-WholeSats = Annotated[
-    int, BeforeValidator(_no_bool), Field(ge=-MAX_ID, le=MAX_ID)
-]  # how many may be: the services
+Id = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MAX_ID)]
+WholeSats = Annotated[int, BeforeValidator(_whole), Field(ge=-MAX_ID, le=MAX_ID)]  # how many may be: the services
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,15 @@ def _form_field(name: str, info: FieldInfo) -> FormField:
         secret=widget.secret,
         choices=choices,
         suggestions=widget.suggestions,
-        example=str(info.examples[0]) if info.examples else "",
+        example=_example(info),
         max_chars=widget.max_chars,
     )
+
+
+def _example(info: FieldInfo) -> str:
+    """As one would type it."""
+    first = (info.examples or [""])[0]
+    return ", ".join(first) if isinstance(first, list) else str(first)
 
 
 def _metadata(info: FieldInfo) -> list[Any]:
