@@ -44,6 +44,7 @@ class Report:
 
     console: Console = field(default_factory=lambda: Console(stderr=True))
     figures: list[Figure] = field(default_factory=list)
+    pages: list[Figure] = field(default_factory=list)  # of the console, the slowest first
 
     def add(self, figure: Figure) -> None:
         self.figures.append(figure)
@@ -54,16 +55,28 @@ class Report:
         path.parent.mkdir(parents=True, exist_ok=True)
         keys = ("name", "value", "unit", "baseline", "ratio", "target", "holds", "note")
         with path.open("w", encoding="utf-8") as file:
-            for figure in self.figures:
+            for figure in (*self.figures, *self.pages):
                 values = {**asdict(figure), "ratio": figure.ratio, "holds": figure.holds}
                 file.write(json.dumps({key: values[key] for key in keys}) + "\n")
 
+    @property
+    def missed(self) -> bool:
+        """Whether any target was."""
+        return any(figure.holds is False for figure in (*self.figures, *self.pages))
+
     def table(self) -> Table:
         """For people."""
-        table = Table(title="dca-daemon: make bench")
+        return self._table("dca-daemon: make bench", self.figures)
+
+    def pages_table(self, count: int = 25) -> Table:
+        """The slowest pages; build/bench.jsonl has all."""
+        return self._table("the console's slowest pages, until the first byte", self.pages[:count])
+
+    def _table(self, title: str, figures: Sequence[Figure]) -> Table:
+        table = Table(title=title)
         for name in ("figure", "value", "bare cost", "ratio", "target", ""):
             table.add_column(name, justify="left" if name in ("figure", "") else "right")
-        for f in self.figures:
+        for f in figures:
             sign = "≥" if f.at_least else "<"
             table.add_row(
                 f.name,
