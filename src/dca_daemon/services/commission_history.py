@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import at_field
-from dca_daemon.ledger.db import Database, rows
+from dca_daemon.ledger.db import Database, one, rows
 from dca_daemon.services import clients, commission
 from dca_daemon.services.commission import Version
 
@@ -60,10 +61,11 @@ async def history(
     """
     async with db.transaction() as conn:
         versions = await commission.versions(conn, limit=limit)
+        days = _days(await one(conn, _SPAN, since=since, until=until), zone)
         found = await rows(
             conn,
-            # Quarters of an hour: every zone's days begin at one of them.
-            """SELECT date_bin('15 minutes', d.happened_at, 'epoch') AS at, r.client_id, c.name,
+            # By when our zone's days begin: the database may know other zones than we do.
+            """SELECT width_bucket(d.happened_at, CAST(:begins AS timestamptz[])) AS nth, r.client_id, c.name,
                       count(*) AS records, sum(r.sats)::bigint AS sats,
                       coalesce(sum(r.sats) FILTER (WHERE r.state = 'settled'), 0)::bigint AS settled
                  FROM distribution_record r JOIN distribution d ON d.id = r.distribution_id
@@ -73,13 +75,14 @@ async def history(
                   AND (CAST(:until AS timestamptz) IS NULL OR d.happened_at < :until)
                   AND (CAST(:client AS bigint) IS NULL OR r.client_id = :client)
                 GROUP BY 1, 2, 3""",
+            begins=[_begins(day, zone) for day in days],
             since=since,
             until=until,
             client=await _receiver(conn, receiver),
         )
     sums: dict[tuple[str, int], PeriodAmount] = {}
     for r in found:
-        period = r.at.astimezone(zone).strftime(_FORMAT[by])
+        period = days[r.nth - 1].strftime(_FORMAT[by])
         so_far = sums.get((period, r.client_id)) or PeriodAmount(period, r.client_id, r.name, 0, 0, 0)
         sums[period, r.client_id] = PeriodAmount(
             period,
@@ -96,3 +99,21 @@ async def history(
 async def _receiver(conn: AsyncConnection, reference: str | None) -> int | None:
     with at_field("receiver"):
         return None if reference is None else await clients.find(conn, reference)
+
+
+_SPAN = """
+    SELECT greatest(min(happened_at), CAST(:since AS timestamptz)) AS first,
+           least(max(happened_at), CAST(:until AS timestamptz)) AS last FROM distribution"""
+
+
+def _days(span: Any, zone: tzinfo | None) -> list[date]:
+    """Every day of the zone on which something may have happened; at least one."""
+    if span.first is None:
+        return [date(1970, 1, 1)]
+    first, last = span.first.astimezone(zone).date(), span.last.astimezone(zone).date()
+    return [first + timedelta(days=n) for n in range(max(1, (last - first).days + 1))]
+
+
+def _begins(day: date, zone: tzinfo | None) -> datetime:
+    midnight = datetime.combine(day, time(), zone)
+    return midnight.astimezone() if zone is None else midnight
