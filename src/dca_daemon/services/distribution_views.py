@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -134,7 +135,7 @@ async def list_all(
             limit=limit,
             **conditions.values,
         )
-        return [await _with_records(conn, r) for r in found]
+        return await _with_records(conn, found)
 
 
 async def _of_client(
@@ -176,26 +177,28 @@ async def view_of(conn: AsyncConnection, distribution_id: int) -> DistributionVi
         raise NotFoundError(
             f"there is no distribution {distribution_id}", remedy="see: dca-daemon distribution list"
         )
-    return await _with_records(conn, found)
+    return (await _with_records(conn, [found]))[0]
 
 
-async def _with_records(conn: AsyncConnection, found: Any) -> DistributionView:
-    records = await rows(
+async def _with_records(conn: AsyncConnection, found: Sequence[Any]) -> list[DistributionView]:
+    records: dict[int, list[RecordView]] = {r.distribution_id: [] for r in found}
+    for r in await rows(
         conn,
-        """SELECT r.id AS record_id, r.client_id, c.name AS client, r.type, r.sats, r.fiat_minor, r.state,
-                  CAST(p.id AS text) AS payout_id, p.state AS payout_state, p.held_from,
+        """SELECT r.distribution_id, r.id AS record_id, r.client_id, c.name AS client, r.type, r.sats, r.fiat_minor,
+                  r.state, CAST(p.id AS text) AS payout_id, p.state AS payout_state, p.held_from,
                   p.adopted_at IS NOT NULL AS adopted
              FROM distribution_record r JOIN client c ON c.id = r.client_id
              LEFT JOIN payout_record pr ON pr.record_id = r.id AND pr.active
              LEFT JOIN payout p ON p.id = pr.payout_id
-            WHERE r.distribution_id = :id ORDER BY r.id""",
-        id=found.distribution_id,
-    )
-    return DistributionView(**found._mapping, records=tuple(_record(r) for r in records))
+            WHERE r.distribution_id = ANY(CAST(:ids AS bigint[])) ORDER BY r.id""",
+        ids=int_array(records),
+    ):
+        records[r.distribution_id].append(_record(r))
+    return [DistributionView(**r._mapping, records=tuple(records[r.distribution_id])) for r in found]
 
 
 def _record(r: Any) -> RecordView:
-    values = dict(r._mapping)
+    values = {name: value for name, value in r._mapping.items() if name != "distribution_id"}
     for name in ("payout_state", "held_from"):
         values[name] = None if values[name] is None else PayoutState(values[name])
     return RecordView(**values)
