@@ -184,8 +184,8 @@ async def _with_records(conn: AsyncConnection, found: Sequence[Any]) -> list[Dis
     records: dict[int, list[RecordView]] = {r.distribution_id: [] for r in found}
     for r in await rows(
         conn,
-        """SELECT r.distribution_id, r.id AS record_id, r.client_id, c.name AS client, r.type, r.sats, r.fiat_minor,
-                  r.state, CAST(p.id AS text) AS payout_id, p.state AS payout_state, p.held_from,
+        """SELECT r.distribution_id, r.id AS record_id, r.client_id, c.name AS client, r.type, r.sats,
+                  r.fiat_minor, r.state, CAST(p.id AS text) AS payout_id, p.state AS payout_state, p.held_from,
                   p.adopted_at IS NOT NULL AS adopted
              FROM distribution_record r JOIN client c ON c.id = r.client_id
              LEFT JOIN payout_record pr ON pr.record_id = r.id AND pr.active

@@ -187,12 +187,12 @@ async def name(db: Database, reference: str, to: str, *, actor: str) -> MachineV
 
 _VIEW = """
     SELECT m.device_id, m.name, m.version, m.pool_id, p.name AS pool, p.currency, m.awaiting_pool, m.first_seen_at,
-           n.cash_outs, n.waiting
+           -- Each by the index of machines and states; what was distributed is counted without its rows.
+           (SELECT count(*) FROM cash_out c
+             WHERE c.device_id = m.device_id AND c.state = 'distributed') AS cash_outs,
+           (SELECT count(*) FROM cash_out c WHERE c.device_id = m.device_id AND c.state = 'review'
+               AND c.reason = 'machine-awaits-pool') AS waiting
       FROM machine m JOIN pool p ON p.id = m.pool_id
-     CROSS JOIN LATERAL (
-           SELECT count(*) FILTER (WHERE c.state = 'distributed') AS cash_outs,
-                  count(*) FILTER (WHERE c.state = 'review' AND c.reason = 'machine-awaits-pool') AS waiting
-             FROM cash_out c WHERE c.device_id = m.device_id) n
 """
 
 
