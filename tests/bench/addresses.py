@@ -157,3 +157,8 @@ def _fits_api(query: str) -> bool:
 
 def _with_zone(query: str) -> str:
     return re.sub(r"((?:since|until)=\d{4}-\d\d-\d\d)", r"\1T00:00:00Z", query)
+
+
+def known_ids() -> frozenset[str]:
+    """The parameters of paths that can be filled in."""
+    return frozenset(_IDS)
