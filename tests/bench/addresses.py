@@ -37,7 +37,10 @@ _IDS = {
     "entry_id": """SELECT unnest(ARRAY[min(entry_id), max(entry_id), (SELECT max(id) FROM journal_entry
                                         WHERE template = 'cash-out-distributed')]) FROM posting""",
     "webhook_id": "SELECT min(id) FROM webhook",
+    "delivery_id": "SELECT max(id) FROM webhook_delivery",
+    "token_id": "SELECT max(id) FROM api_token WHERE revoked_at IS NULL",
 }
+_LINK = "token"
 # By path: what else it is asked with. {…} is filled in from _VALUES.
 _ASKED: dict[str, Sequence[str]] = {
     "/login": ("next=/clients",),
@@ -118,14 +121,17 @@ _VALUES = """
            now()::date AS today"""
 
 
-def addresses(app: FastAPI, dsn: str) -> list[str]:
-    """All of them, for these books. Raises `KeyError` for a route with an unknown parameter."""
+def addresses(app: FastAPI, dsn: str, link: str) -> list[str]:
+    """All of them, for these books; `link` is the token of a client's personal link. Raises `KeyError` for a route
+    with an unknown parameter."""
     with psycopg.connect(dsn) as conn:
         cursor = conn.execute(_VALUES.encode())
         row = cursor.fetchone()
         assert row is not None and cursor.description is not None
         values = {column.name: str(value) for column, value in zip(cursor.description, row, strict=True)}
-        ids = {name: [str(r[0]) for r in conn.execute(query.encode())] for name, query in _IDS.items()}
+        ids = {_LINK: [link]} | {
+            name: [str(r[0]) for r in conn.execute(query.encode())] for name, query in _IDS.items()
+        }
     return [
         address
         for route in iter_route_contexts(app.routes)
@@ -161,4 +167,4 @@ def _with_zone(query: str) -> str:
 
 def known_ids() -> frozenset[str]:
     """The parameters of paths that can be filled in."""
-    return frozenset(_IDS)
+    return frozenset({*_IDS, _LINK})

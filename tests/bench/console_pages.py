@@ -29,7 +29,7 @@ from dca_daemon.payouts.lnbits_rates import LnbitsRates
 from dca_daemon.payouts.wallet import Wallet
 from dca_daemon.runtime import wiring
 from dca_daemon.runtime.settings import load_settings
-from dca_daemon.services import api_tokens, sessions, users
+from dca_daemon.services import api_tokens, client_access, sessions, users
 from dca_daemon.services.events import Feed
 from dca_daemon.services.subscriptions import Subscriptions
 from dca_daemon.web.app import API_PATH, create_app
@@ -96,12 +96,16 @@ class Room:
     dsn: str
     browser: httpx.AsyncClient
     program: httpx.AsyncClient
+    own: httpx.AsyncClient  # a program of the client with the most purchases
+    link: str  # the token of the same client's personal link
     asked: list[tuple[str, Any]] = field(default_factory=list)  # the statements of the last answer
 
     async def ask(self, address: str) -> httpx.Response:
         """An answer, which must be one; `asked` then has its statements."""
         self.asked.clear()
         client = self.program if address.startswith(API_PATH) else self.browser
+        if address.startswith(f"{API_PATH}/me"):
+            client = self.own
         answer = await client.get(address)
         # What can't be found, or not by this combination, is answered as well.
         assert answer.status_code in (200, 303, 404, 409, 422), (
@@ -136,10 +140,13 @@ async def opened(dsn: str) -> AsyncIterator[Room]:
     async with (
         httpx.AsyncClient(transport=transport, base_url=ADDRESS) as browser,
         httpx.AsyncClient(transport=transport, base_url=ADDRESS) as program,
+        httpx.AsyncClient(transport=transport, base_url=ADDRESS) as own,
     ):
         browser.cookies.set(cookie_name(desk), await _session(desk))
         program.headers["Authorization"] = f"Bearer {await _token(desk)}"
-        room = Room(timed, db, dsn, browser, program)
+        own.headers["Authorization"] = f"Bearer {await _token(desk, client_id=1)}"
+        _, link = await client_access.make_link(db, "1", actor="os:bench")
+        room = Room(timed, db, dsn, browser, program, own, link)
         event.listen(
             db.engine.sync_engine,
             "before_cursor_execute",
@@ -158,10 +165,11 @@ async def _session(desk: Desk) -> str:
     return await sessions.log_in_by_link(desk.db, link, visitor=visitor, limits=session_limits(desk))
 
 
-async def _token(desk: Desk) -> str:
-    scopes = [scope for scope in Scope if scope is not Scope.CLIENT]
+async def _token(desk: Desk, client_id: int | None = None) -> str:
+    scopes = [scope for scope in Scope if (scope is Scope.CLIENT) is (client_id is not None)]
     name = f"bench {perf_counter()}"
-    return (await api_tokens.add(desk.db, name=name, scopes=scopes, actor="os:bench"))[1]
+    _, token = await api_tokens.add(desk.db, name=name, scopes=scopes, client_id=client_id, actor="os:bench")
+    return token
 
 
 @dataclass(frozen=True)
@@ -210,7 +218,7 @@ async def measure(server: EmbeddedPostgres, report: Report, *, quick: bool) -> N
     dsn = await asyncio.to_thread(big_books.database, server, size)
     report.add(Figure(f"books with {size.cash_outs:,} cash-outs, made", perf_counter() - began, "s"))
     async with opened(dsn) as room:
-        found = [await page_time(room, address) for address in addresses(room.timed.app, dsn)]
+        found = [await page_time(room, address) for address in addresses(room.timed.app, dsn, room.link)]
     found.sort(key=lambda one: statistics.median(one.seconds), reverse=True)
     report.pages = [
         Figure(

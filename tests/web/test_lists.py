@@ -16,6 +16,9 @@ from tests.bench.addresses import LEFT_OUT, known_ids
 BOUNDED = {
     "/": "thirty days, and the first few of each kind",
     "/pools": "pools, which an admin opens by hand",
+    "/me": "one client's account",
+    "/me/statement.csv": "a download, written as it is read",
+    "/me/series": "as many points as are asked for",
     "/cash": "machines of the pools",
     "/users": "people who work here",
     "/webhooks": "webhooks, which an admin adds by hand",
