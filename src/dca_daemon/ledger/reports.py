@@ -73,6 +73,13 @@ async def balances(
         return [AccountBalance(r.name, r.unit, r.kind, r.normal, r.version) for r in found]
 
 
+async def units(db: Database) -> list[str]:
+    """Those that there are accounts in: the currencies, and msat."""
+    async with db.transaction() as conn:
+        found = await rows(conn, "SELECT unit FROM account GROUP BY unit ORDER BY unit = 'msat', unit")
+        return [str(r.unit) for r in found]
+
+
 async def statement(
     db: Database, account: str, *, limit: int = 50, after: int | None = None
 ) -> tuple[AccountBalance, list[StatementLine]]:

@@ -68,6 +68,7 @@ _API = (
     api.treasury,
     api.periods,
     api.reconciliations,
+    api.ledger,
     api.audit,
     api.system,
     api.users,

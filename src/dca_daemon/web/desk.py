@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -37,6 +38,7 @@ class Desk:
     zone: ZoneInfo
     base_url: str
     held_rates: dict[str, HeldRate] = field(default_factory=dict)  # `market` keeps them
+    proving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def secure(self) -> bool:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -14,6 +12,7 @@ from starlette.responses import Response
 
 from dca_daemon.services import audit
 from dca_daemon.services.audit import AuditEntry
+from dca_daemon.web.days import begins, is_day
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, linked
 from dca_daemon.web.rendering import NOTHING, page
@@ -34,7 +33,7 @@ async def list_changes(
 ) -> Response:
     """The newest first; `since` and `until` are days of the pages' zone, both included."""
     desk = desk_of(request)
-    wrong = next((name for name, day in (("From", since), ("To", until)) if not _is_day(day)), None)
+    wrong = next((name for name, day in (("From", since), ("To", until)) if not is_day(day)), None)
     found: list[AuditEntry] = []
     if wrong is None:
         found = await audit.list_all(
@@ -42,8 +41,8 @@ async def list_changes(
             actor=actor.strip() or None,
             action=action.strip() or None,
             subject=subject.strip() or None,
-            since=_begins(since, desk.zone),
-            until=_begins(until, desk.zone, days_later=1),
+            since=begins(since, desk.zone),
+            until=begins(until, desk.zone, days_later=1),
             limit=PAGE + 1,
             after=after,
         )
@@ -72,20 +71,3 @@ def _words(values: Mapping[str, Any], name: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _is_day(text: str) -> bool:
-    try:
-        return not text or date.fromisoformat(text) < date.max
-    except ValueError:
-        return False
-
-
-def _begins(day: str, zone: ZoneInfo, days_later: int = 0) -> datetime | None:
-    if not day:
-        return None
-    begins = datetime.combine(date.fromisoformat(day) + timedelta(days=days_later), time(), zone)
-    try:
-        return begins.astimezone(UTC)
-    except OverflowError:  # the first day there is
-        return datetime.min.replace(tzinfo=UTC)

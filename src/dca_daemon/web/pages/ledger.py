@@ -1,7 +1,8 @@
-"""Ledger: the accounts, one account's statement, the entries, and one."""
+"""Ledger: the accounts, one account's statement, the entries, one of them, and the proof."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -9,9 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dca_daemon.ledger import entries, reports
-from dca_daemon.ledger.entries import EntryFilter
+from dca_daemon.ledger.entries import EntryFilter, EntryView
+from dca_daemon.services import clients
+from dca_daemon.web.days import begins, is_day
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, linked
+from dca_daemon.web.proof import prove
 from dca_daemon.web.rendering import page
 from dca_daemon.web.wishes import MAX_ID
 
@@ -20,12 +24,21 @@ router = APIRouter(prefix="/ledger")
 
 @router.get("")
 async def list_accounts(
-    request: Request, text: str = "", after: Annotated[str | None, Query(max_length=200)] = None
+    request: Request, text: str = "", unit: str = "", after: Annotated[str | None, Query(max_length=200)] = None
 ) -> Response:
     """By unit, kind and name; `text` is a part of the name."""
+    db = desk_of(request).db
     wanted = text.strip() or None
-    found = await reports.balances(desk_of(request).db, text=wanted, limit=PAGE + 1, after=after)
-    return page(request, "ledger.html", listed=linked(request, found, lambda one: one.name), text=text)
+    found = await reports.balances(db, text=wanted, unit=unit or None, limit=PAGE + 1, after=after)
+    units = await reports.units(db)
+    listed = linked(request, found, lambda one: one.name)
+    return page(request, "ledger.html", listed=listed, text=text, unit=unit, units=units)
+
+
+@router.post("/verify")
+async def verify_books(request: Request) -> Response:
+    """Sums the books up again; changes nothing."""
+    return page(request, "ledger_proof.html", checks=await prove(desk_of(request)), at=datetime.now(UTC))
 
 
 @router.get("/accounts/{account:path}")
@@ -36,18 +49,37 @@ async def show_account(request: Request, account: str, after: After = None) -> R
 
 
 @router.get("/entries")
-async def list_entries(request: Request, template: str = "", account: str = "", after: After = None) -> Response:
-    """The last that happened first."""
-    db = desk_of(request).db
-    wanted = EntryFilter(template=template or None, account=account.strip() or None)
-    found = await entries.list_all(db, wanted, limit=PAGE + 1, after=after)
+async def list_entries(
+    request: Request,
+    template: str = "",
+    account: str = "",
+    client: str = "",
+    since: str = "",
+    until: str = "",
+    after: After = None,
+) -> Response:
+    """The last that happened first; `since` and `until` are days of the pages' zone, both included."""
+    desk = desk_of(request)
+    wrong = next((name for name, day in (("From", since), ("To", until)) if not is_day(day)), None)
+    found: list[EntryView] = []
+    if wrong is None:
+        reference = client.strip()
+        wanted = EntryFilter(
+            template=template or None,
+            account=account.strip() or None,
+            client_id=(await clients.show(desk.db, reference)).client_id if reference else None,
+            since=begins(since, desk.zone),
+            until=begins(until, desk.zone, days_later=1),
+        )
+        found = await entries.list_all(desk.db, wanted, limit=PAGE + 1, after=after)
     return page(
         request,
         "ledger_entries.html",
+        200 if wrong is None else 422,
         listed=linked(request, found, lambda one: one.entry_id),
-        templates=await entries.templates(db),
-        template=template,
-        account=account,
+        templates=await entries.templates(desk.db),
+        wrong=wrong,
+        filters={"template": template, "account": account, "client": client, "since": since, "until": until},
     )
 
 
