@@ -142,6 +142,7 @@ async def open_shop(console: Console) -> Shop:
     for name in ("vic", "gone"):
         await users.add(db, name=name, role=Role.VIEWER, password=None, actor="os:test")
     await users.disable(db, "gone", actor="os:test")
+    await sql(db, "UPDATE console_user SET totp_secret_encrypted = '\\x00' WHERE name = 'vic'")
     _, link = await client_access.make_link(db, "Ana", actor="os:test")
     token, _ = await api_tokens.add(db, name="old", scopes=[Scope.READ], actor="os:test")
     differs = Difference(next(iter(Kind)), "one thing", payout_id=held, client_id=ana)

@@ -41,7 +41,7 @@ async def test_the_books(console: Console) -> None:
             await program.get("/api/v1/ledger/accounts", params={"unit": "GTQ", "after": found["next"]})
         ).json()
         assert [one["balance"] for one in found["accounts"] + further["accounts"]] == ["10.00", "10.00"]
-        told = (await program.get("/api/v1/ledger/statement", params={"account": account})).json()
+        told = (await program.get(f"/api/v1/ledger/accounts/{account}")).json()
         assert (told["account"], [one["amount"] for one in told["lines"]]) == (account, ["-10.00"])
         (entry,) = (await program.get("/api/v1/ledger/entries", params={"client": "Ana"})).json()["entries"]
         assert entry == (await program.get("/api/v1/ledger/entries/1")).json()

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import NotFoundError
+from dca_daemon.domain.text import plain
 from dca_daemon.ledger.db import Database, int_array, one, rows, scalar
 from dca_daemon.ledger.pages import Conditions, anchor
 
@@ -144,7 +145,8 @@ async def _accounts(conn: AsyncConnection, wanted: EntryFilter) -> list[int]:
     conditions.given("client_id = :client", client=wanted.client_id)
     found = await rows(conn, f"SELECT id FROM account {conditions.where} ORDER BY id", **conditions.values)  # noqa: S608
     if not found and wanted.account is not None:
-        raise NotFoundError(f"there is no account {wanted.account!r}", remedy="see: dca-daemon ledger balances")
+        text = f"there is no account {plain(wanted.account)!r}"
+        raise NotFoundError(text, remedy="see: dca-daemon ledger balances", field="account")
     return [int(r.id) for r in found]
 
 

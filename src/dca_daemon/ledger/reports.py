@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dca_daemon.domain.errors import NotFoundError
+from dca_daemon.domain.text import plain
 from dca_daemon.ledger.db import Database, one, rows
 from dca_daemon.ledger.entries import version_before
 from dca_daemon.ledger.pages import Conditions, anchor
@@ -96,7 +97,8 @@ async def statement(
             name=account,
         )
         if head is None:
-            raise NotFoundError(f"there is no account {account!r}", remedy="see: dca-daemon ledger balances")
+            text = f"there is no account {plain(account)!r}"
+            raise NotFoundError(text, remedy="see: dca-daemon ledger balances", field="account")
         below = head.version + 1
         if after is not None:
             await anchor(conn, "journal entry", "SELECT id FROM journal_entry WHERE id = :after", after)

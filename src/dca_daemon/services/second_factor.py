@@ -13,7 +13,7 @@ from dca_daemon.ledger.db import Database, execute, one
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.services import login_limits
 from dca_daemon.services.audit import audit
-from dca_daemon.services.users import UserView, show
+from dca_daemon.services.users import UserView, end_access, show
 
 STEP_SECONDS = 30
 _STEPS_OFF = 1  # how far the clock of the app may be off, either way
@@ -101,14 +101,19 @@ async def turn_off_own(db: Database, keys: KeyRing, name: str, *, code: str, add
     return await show(db, name)
 
 
-async def turn_off(db: Database, name: str, *, actor: str) -> UserView:
-    """For who has lost the app. Raises `ConflictError` when there is none."""
+async def turn_off(db: Database, name: str, *, actor: str, reason: str | None = None) -> UserView:
+    """For who has lost the app; all sessions end. Raises `ConflictError` when there is none."""
     user = await show(db, name)
-    await db.run(lambda conn: _turn_off(conn, user, actor))
+
+    async def work(conn: AsyncConnection) -> None:
+        await _turn_off(conn, user, actor, reason)
+        await end_access(conn, user.user_id)
+
+    await db.run(work)
     return await show(db, name)
 
 
-async def _turn_off(conn: AsyncConnection, user: UserView, actor: str) -> None:
+async def _turn_off(conn: AsyncConnection, user: UserView, actor: str, reason: str | None = None) -> None:
     done = await execute(
         conn,
         """UPDATE console_user SET totp_secret_encrypted = NULL
@@ -117,10 +122,12 @@ async def _turn_off(conn: AsyncConnection, user: UserView, actor: str) -> None:
     )
     if not done:
         raise ConflictError(f"{user.name} has no second factor")
-    await _audit(conn, "user.second-factor-off", user.name, actor, on=False)
+    await _audit(conn, "user.second-factor-off", user.name, actor, on=False, reason=reason)
 
 
-async def _audit(conn: AsyncConnection, action: str, name: str, actor: str, *, on: bool) -> None:
+async def _audit(
+    conn: AsyncConnection, action: str, name: str, actor: str, *, on: bool, reason: str | None = None
+) -> None:
     await audit(
         conn,
         actor=actor,
@@ -128,4 +135,5 @@ async def _audit(conn: AsyncConnection, action: str, name: str, actor: str, *, o
         subject=f"user:{name}",
         before={"second_factor": not on},
         after={"second_factor": on},
+        reason=reason,
     )

@@ -99,7 +99,7 @@ async def set_role(db: Database, name: str, role: Role, *, actor: str) -> UserVi
             conn, "UPDATE console_user SET role = :role WHERE id = :id", role=role.value, id=before.user_id
         )
         await _an_admin_is_left(conn, before)
-        await _end_access(conn, before.user_id)
+        await end_access(conn, before.user_id)
         await audit(
             conn,
             actor=actor,
@@ -127,7 +127,7 @@ async def set_password(
         await execute(
             conn, "UPDATE console_user SET password_hash = :kept WHERE id = :id", kept=kept, id=before.user_id
         )
-        await _end_access(conn, before.user_id, keep_session)
+        await end_access(conn, before.user_id, keep_session)
         await audit(
             conn,
             actor=actor,
@@ -167,7 +167,7 @@ async def disable(db: Database, name: str, *, actor: str) -> UserView:
             conn, "UPDATE console_user SET disabled_at = clock_timestamp() WHERE id = :id", id=before.user_id
         )
         await _an_admin_is_left(conn, before)
-        await _end_access(conn, before.user_id)
+        await end_access(conn, before.user_id)
         return await _switch_audit(conn, "user.disable", before, actor)
 
     return await db.run(work)
@@ -231,7 +231,7 @@ async def _admins(conn: AsyncConnection) -> int:
     )
 
 
-async def _end_access(conn: AsyncConnection, user_id: int, keep: bytes | None = None) -> None:
+async def end_access(conn: AsyncConnection, user_id: int, keep: bytes | None = None) -> None:
     """Ends the sessions, and the login links that nobody has used."""
     await execute(
         conn,

@@ -7,7 +7,6 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 from pydantic import ValidationError
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,7 +19,7 @@ from dca_daemon.web.desk import Desk, desk_of
 from dca_daemon.web.rendering import page, see_other
 from dca_daemon.web.rights import Person, at_least
 from dca_daemon.web.suggestions import suggestions
-from dca_daemon.web.wishes import Wish, form_fields, from_form, problems
+from dca_daemon.web.wishes import Wish, as_posted, form_fields, from_form, problems
 
 INTENT = "intent"
 AGAIN = "again"  # back from the preview to the form
@@ -54,7 +53,7 @@ def _form_of(action: Action[Any, Any], guard: Guard) -> Any:
 def _post_to(action: Action[Any, Any], guard: Guard) -> Any:
     async def post(request: Request, person: Person = Depends(guard)) -> Response:
         """Previews what was entered; with an intent, carries it out."""
-        posted = {name: text for name, text in (await request.form()).items() if not isinstance(text, UploadFile)}
+        posted = as_posted(await request.form())
         token = posted.pop(INTENT, None)
         posted |= {name: str(value) for name, value in request.path_params.items()}
         try:

@@ -33,6 +33,7 @@ _DEEDS: dict[str, tuple[Action[Any, Any], ...]] = {
     "machines": (*deeds.machines.ACTIONS, *deeds.filters.ACTIONS),
     "treasury": deeds.treasury.ACTIONS,
     "users": deeds.users.ACTIONS,
+    "tokens": deeds.tokens.ACTIONS,
     "webhooks": deeds.webhooks.ACTIONS,
 }
 _PAGES = (

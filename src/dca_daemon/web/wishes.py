@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
+from starlette.datastructures import FormData
 
 MAX_ID = 2**63 - 1
 _WHOLE = re.compile("[+-]?[0-9]+")
@@ -133,6 +134,8 @@ def _metadata(info: FieldInfo) -> list[Any]:
 
 def _kind(annotation: object) -> tuple[str | None, tuple[str, ...]]:
     parts = [part for part in (get_args(annotation) or (annotation,)) if part is not type(None)]
+    if get_origin(annotation) is list and _kind(parts[0])[0] == "choice":
+        return "choices", _kind(parts[0])[1]
     if get_origin(annotation) is Literal:
         return "choice", tuple(str(part) for part in parts)
     for part in parts:
@@ -143,6 +146,12 @@ def _kind(annotation: object) -> tuple[str | None, tuple[str, ...]]:
         if part is bool:
             return "check", ()
     return None, ()
+
+
+def as_posted(form: FormData) -> dict[str, str]:
+    """The fields of a posted form; what was ticked of several, as one text. Files are left out."""
+    texts = [(name, text) for name, text in form.multi_items() if isinstance(text, str)]
+    return {name: " ".join(text for other, text in texts if other == name) for name, _ in texts}
 
 
 def from_form(wish: type[Wish], fields: Mapping[str, str]) -> dict[str, Any]:

@@ -158,9 +158,9 @@ async def list_accounts(
     return AccountsOut(accounts=[AccountOut.of(one) for one in page.items], next=page.next)
 
 
-@router.get("/statement", summary="Show an account's statement")
+@router.get("/accounts/{account:path}", summary="Show an account's statement")
 async def show_statement(
-    request: Request, account: AccountName, limit: Limit = PAGE, after: After = None
+    request: Request, account: Annotated[str, PathValue(max_length=200)], limit: Limit = PAGE, after: After = None
 ) -> StatementOut:
     """Its newest postings first."""
     head, lines = await reports.statement(desk_of(request).db, account, limit=limit + 1, after=after)

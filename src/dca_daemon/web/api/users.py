@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.requests import Request
 
@@ -18,7 +18,6 @@ from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, cut
 from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import Caller, scoped
-from dca_daemon.web.wishes import MAX_ID
 
 
 class UserOut(Out):
@@ -64,6 +63,17 @@ class TokenOut(Out):
         return cls.model_validate({"id": view.token_id, "scopes": list(view.scopes), **fields})
 
 
+class AddedTokenOut(Out):
+    """A new token."""
+
+    secret: str = Field(description="The token itself, shown this once.", examples=["dca_…"])
+    token: TokenOut
+
+    @classmethod
+    def of(cls, added: tuple[TokenView, str]) -> AddedTokenOut:
+        return cls(token=TokenOut.of(added[0]), secret=added[1])
+
+
 class TokensOut(Out):
     """A page of tokens, the newest first."""
 
@@ -91,11 +101,3 @@ async def list_tokens(
     found = await api_tokens.list_all(desk_of(request).db, revoked=revoked, before=after, limit=limit + 1)
     page = cut(found, limit, lambda one: one.token_id)
     return TokensOut(tokens=[TokenOut.of(one) for one in page.items], next=page.next)
-
-
-@router.post("/tokens/{token_id}/revoke", summary="Revoke a token", tags=["tokens"])
-async def revoke_token(
-    request: Request, caller: Admin, token_id: Annotated[int, Path(ge=1, le=MAX_ID)]
-) -> TokenOut:
-    """It opens nothing any more."""
-    return TokenOut.of(await api_tokens.revoke(desk_of(request).db, str(token_id), actor=caller.actor))

@@ -7,11 +7,11 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from dca_daemon.domain.rights import Role, Scope
-from dca_daemon.services import users
+from dca_daemon.services import second_factor, users
 from dca_daemon.services.users import UserView
 from dca_daemon.web.actions import Action, Call, Facts
 from dca_daemon.web.api.users import UserOut
-from dca_daemon.web.wishes import Text, Widget, Wish
+from dca_daemon.web.wishes import Reason, Text, Widget, Wish
 
 UserName = Annotated[Text, Field(title="Name", description="The user's name.", examples=["ana"])]
 NewName = Annotated[
@@ -60,6 +60,12 @@ class OneUser(Wish):
     name: UserName
 
 
+class NoSecondFactor(OneUser):
+    """Who has lost the app that makes the codes."""
+
+    reason: Reason
+
+
 async def _add(call: Call, wish: AddUser) -> UserView:
     return await users.add(call.db, name=wish.name, role=wish.role, password=wish.password, actor=call.actor)
 
@@ -70,6 +76,10 @@ async def _set_role(call: Call, wish: SetRole) -> UserView:
 
 async def _set_password(call: Call, wish: SetPassword) -> UserView:
     return await users.set_password(call.db, wish.name, wish.password, actor=call.actor)
+
+
+async def _no_second_factor(call: Call, wish: NoSecondFactor) -> UserView:
+    return await second_factor.turn_off(call.db, wish.name, reason=wish.reason, actor=call.actor)
 
 
 async def _disable(call: Call, wish: OneUser) -> UserView:
@@ -85,6 +95,7 @@ def _facts(user: UserView) -> Facts:
         ("User", user.name),
         ("Role", user.role.value),
         ("Password", "yes" if user.has_password else "none: only a login link lets them in"),
+        ("Second factor", "yes" if user.has_second_factor else "no"),
         ("State", "disabled" if user.disabled_at else "enabled"),
     ]
 
@@ -141,6 +152,22 @@ ACTIONS = (
         leads_to=_to_the_list,
         one_step=True,
         said=lambda user: f"{user.name} has another password; open sessions were ended.",
+        answer=UserOut.of,
+        answer_model=UserOut,
+    ),
+    Action(
+        name="user.second-factor-off",
+        title="Take the second factor off",
+        path="/users/{name}/second-factor",
+        wish=NoSecondFactor,
+        role=Role.ADMIN,
+        scope=Scope.ADMIN,
+        explanation="For who has lost the app that makes the codes: from now on the password alone lets them in. "
+        "The user's sessions end.",
+        work=_no_second_factor,
+        facts=_facts,
+        leads_to=_to_the_list,
+        said=lambda user: f"{user.name} needs no code any more to log in; open sessions were ended.",
         answer=UserOut.of,
         answer_model=UserOut,
     ),

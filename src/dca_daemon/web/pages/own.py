@@ -7,7 +7,6 @@ from typing import Any
 
 from fastapi import APIRouter
 from pydantic import ValidationError
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,7 +24,7 @@ from dca_daemon.web.listing import PAGE, linked
 from dca_daemon.web.own_lists import Cursor, opened, sealed
 from dca_daemon.web.personal import PERSONAL
 from dca_daemon.web.rendering import page, see_other
-from dca_daemon.web.wishes import Wish, from_form, problems
+from dca_daemon.web.wishes import Wish, as_posted, from_form, problems
 
 router = APIRouter(prefix=PERSONAL.rstrip("/"), include_in_schema=False)
 
@@ -72,7 +71,7 @@ async def download_statement(request: Request, token: str) -> Response:
 async def change(request: Request, token: str) -> Response:
     """Previews what was entered; with an intent, carries it out."""
     client_id = await _whose(request, token)
-    posted = {name: text for name, text in (await request.form()).items() if not isinstance(text, UploadFile)}
+    posted = as_posted(await request.form())
     deed, offered = posted.pop(DEED, ""), posted.pop(INTENT, None)
     if deed not in _DEEDS:
         raise InputError("what is to be changed?", field=DEED)
