@@ -5,8 +5,10 @@ from __future__ import annotations
 import uuid
 from decimal import Decimal
 
-from dca_daemon.domain.rights import Role
-from dca_daemon.services import cash_outs
+import pytest
+
+from dca_daemon.domain.rights import Role, Scope
+from dca_daemon.services import cash_outs, filters
 from dca_daemon.services.intake import Intake, IntakeConfig
 from tests.services.builders import client, success, value
 from tests.web.conftest import Console, carry_out
@@ -93,3 +95,29 @@ async def test_cash_outs_by_the_api(console: Console) -> None:
         again = await program.post("/api/v1/cash-outs", json=body)
         assert again.status_code == 409 and "t-1" in again.json()["detail"]
         assert (await program.get("/api/v1/cash-outs/999")).status_code == 404
+
+
+async def test_what_filters_left_out_is_distributed_at_once(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client(console.db, "20000")
+    await filters.add(console.db, filters.FilterKind.COIN, "LN", reason="a test", actor="os:test")
+    left_out = [success(crypto_code="LN") for _ in range(3)]
+    await Intake(console.db, IntakeConfig()).process(left_out)
+    path, given = "/cash-outs/process-filtered", {"reason": "they count after all"}
+    async with console.person(Role.OPERATOR) as browser, console.program(Scope.CASH_OUTS) as program:
+        assert f'href="{path}"' in (await browser.get("/filters")).text
+        with monkeypatch.context() as few:
+            few.setattr("dca_daemon.web.deeds.cash_outs.AT_ONCE", 2)
+            refused = await browser.post(path, data=given)
+            assert refused.status_code == 422 and 'id="since-wrong"' in refused.text
+        preview = await browser.post(path, data=given)
+        assert "3 cash-outs" in preview.text
+        dry = await program.post(f"/api/v1{path}?dry_run=true", json=given)
+        assert dry.json() == {"distributed": 3, "refused": []}
+        assert len(await cash_outs.left_out(console.db)) == 3
+        await carry_out(browser, path, given)
+        assert await cash_outs.left_out(console.db) == []
+        again = await program.post(f"/api/v1{path}", json=given)
+        assert again.status_code == 409
+    assert await value(console.db, "SELECT count(*) FROM distribution") == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import time
 from urllib.parse import quote
 
@@ -11,7 +13,7 @@ from starlette.requests import Request
 
 from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.ledger.db import execute, scalar
-from dca_daemon.services import api_tokens, login_limits, second_factor, sessions, users
+from dca_daemon.services import api_tokens, deposits, login_limits, second_factor, sessions, users
 from dca_daemon.web.login_page import local_path
 from dca_daemon.web.rights import sees_still
 from tests.web.conftest import ADDRESS, Console
@@ -75,13 +77,46 @@ async def test_the_way_in_and_out(console: Console) -> None:
 
         out = await ana.post("/logout")
         assert out.headers["location"] == "/login" and 'dca=""' in out.headers["set-cookie"]
-        back = {"Referer": f"{ADDRESS}/deposits/record?client=3"}
-        over = await ana.post("/deposits/record", data={"amount": "1"}, headers=back)  # nothing was done
-        assert over.status_code == 401 and 'value="/deposits/record?client=3"' in over.text
-        elsewhere = {"Referer": "https://evil.example/deposits"}
-        assert 'value="/"' in (await ana.post("/deposits/record", headers=elsewhere)).text
+        back = {"Referer": f"{ADDRESS}/account?x=3"}
+        over = await ana.post("/account/password", data={"old": "1"}, headers=back)  # nothing was done
+        assert over.status_code == 401 and 'value="/account?x=3"' in over.text
+        elsewhere = {"Referer": "https://evil.example/account"}
+        assert 'value="/"' in (await ana.post("/account/password", headers=elsewhere)).text
         stream = await ana.get("/live", headers={"Accept": "text/event-stream"})
         assert stream.status_code == 401
+
+
+async def test_what_was_entered_when_the_session_was_over_is_in_the_form_again(console: Console) -> None:
+    await console.add_client("Ana")
+    async with console.person(Role.ADMIN) as ana:
+        session = dict(ana.cookies)
+
+        async def after_the_login(path: str, entered: dict[str, str]) -> httpx.Response:
+            """What one finds after having logged in again, on what was posted too late."""
+            ana.cookies.clear()
+            over = await ana.post(path, data=entered)
+            assert over.status_code == 401 and "what you entered is kept" in over.text
+            found = re.search(r'name="next" value="([^"]+)"', over.text)
+            assert found
+            ana.cookies.update(session)
+            return await ana.get(html.unescape(found[1]))
+
+        deposit = {"client": "Ana", "amount": "1000.50", "note": "slip <17> & more, \u00e1"}
+        form = await after_the_login("/deposits/record", deposit)
+        for text in deposit.values():
+            assert html.escape(text, quote=True).replace("&#x27;", "&#39;") in form.text
+        preview = await ana.post("/deposits/record", data=deposit)
+        intent = re.search(r'name="intent" value="([^"]+)"', preview.text)
+        assert intent
+        form = await after_the_login("/deposits/record", {"intent": intent[1]})
+        assert form.status_code == 200 and 'value="1000.50"' in form.text
+        assert (await ana.get("/deposits/record?intent=none")).status_code == 422
+
+        form = await after_the_login("/users/add", {"name": "bea", "role": "viewer", "password": GOOD})
+        assert 'value="bea"' in form.text and GOOD not in form.text and GOOD not in str(form.url)
+        form = await after_the_login("/deposits/record", {"amount": "7", "note": "n" * 5000, "intentx": "1"})
+        assert form.status_code == 200 and 'value="7"' not in form.text  # too much for an address: the empty form
+        assert await deposits.list_all(console.db) == []
 
 
 async def test_a_link_lets_in_once(console: Console) -> None:
@@ -225,7 +260,7 @@ async def test_programs_show_a_token(console: Console) -> None:
     "text",
     ["", "x", "//evil.example", "///evil", "/\\evil.example", "https://evil.example/", "javascript:alert(1)",
      "/login", "/login?next=/login", "/login/link/x", "/logout", "/api/v1/deposits", "/a\r\nSet-Cookie: x",
-     "/\t/evil", "/é", "/" + "x" * 2000],
+     "/\t/evil", "/é", "/" + "x" * 5000],
 )  # fmt: skip
 def test_a_login_leads_nowhere_else(text: str) -> None:
     assert local_path(text) == "/"

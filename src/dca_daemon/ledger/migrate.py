@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from dca_daemon.domain.errors import DatabaseError
 from dca_daemon.ledger import lock_keys
-from dca_daemon.ledger.db import Database, first_line, parse_url
+from dca_daemon.ledger.db import Database, first_line, parse_url, scalar
 
 SCHEMA_CODE = "database-schema"
 
@@ -119,6 +119,12 @@ async def revision(db: Database) -> Revision:
     """Where the schema stands. Raises `DatabaseError` when the database is away."""
     async with db.transaction() as conn:
         return await conn.run_sync(_revision)
+
+
+async def server_version(db: Database) -> str:
+    """Of the PostgreSQL that has our books."""
+    async with db.transaction() as conn:
+        return str(await scalar(conn, "SHOW server_version"))
 
 
 async def check_revision(db: Database) -> None:

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import platform
 from importlib.metadata import PackageNotFoundError, version
+
+LIBRARIES = ("SQLAlchemy", "psycopg", "httpx", "fastapi", "uvicorn", "pydantic", "structlog", "cryptography")
+
+
+def versions() -> dict[str, str]:
+    """Of this program, of Python, and of the libraries that most depends on."""
+    return {
+        "dca-daemon": program_version(),
+        "Python": platform.python_version(),
+        **{name: version(name) for name in LIBRARIES},
+    }
 
 
 def program_version() -> str:

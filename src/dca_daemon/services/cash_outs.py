@@ -175,14 +175,17 @@ async def count_by_state(db: Database) -> dict[str, int]:
         return await cash_out_pages.states_waiting(conn)
 
 
-async def left_out(db: Database, *, since: datetime | None = None) -> list[CashOutSummary]:
-    """What filters have left out, in the order in which it happened."""
+async def left_out(
+    db: Database, *, since: datetime | None = None, limit: int | None = None
+) -> list[CashOutSummary]:
+    """What filters have left out, in the order in which it happened; the first `limit` of it."""
     async with db.transaction() as conn:
         found = await rows(
             conn,
             f"""{_SUMMARY} WHERE c.state = 'ignored' AND c.reason = ANY(:reasons)
                   AND (CAST(:since AS timestamptz) IS NULL OR c.happened_at >= :since)
-                ORDER BY c.happened_at, c.id""",
+                ORDER BY c.happened_at, c.id LIMIT CAST(:limit AS bigint)""",
+            limit=limit,
             reasons=list(LEFT_OUT),
             since=since,
         )

@@ -10,18 +10,17 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dca_daemon.domain.errors import DcaError
+from dca_daemon.domain.errors import DcaError, InputError
 from dca_daemon.runtime.logging import held_back
 from dca_daemon.services import intents
 from dca_daemon.services.intents import NotAsShownError
-from dca_daemon.web.actions import Action, Call, at
+from dca_daemon.web.actions import INTENT, Action, Call, at
 from dca_daemon.web.desk import Desk, desk_of
 from dca_daemon.web.rendering import page, see_other
 from dca_daemon.web.rights import Person, at_least
 from dca_daemon.web.suggestions import suggestions
 from dca_daemon.web.wishes import Wish, as_posted, form_fields, from_form, problems
 
-INTENT = "intent"
 AGAIN = "again"  # back from the preview to the form
 
 Guard = Callable[[Request], Awaitable[Person]]
@@ -40,8 +39,12 @@ def action_pages(actions: Iterable[Action[Any, Any]]) -> APIRouter:
 
 def _form_of(action: Action[Any, Any], guard: Guard) -> Any:
     async def form(request: Request, person: Person = Depends(guard)) -> Response:
-        """Empty, or begun with what the address says."""
-        del person
+        """Empty, or begun with what the address says, or with what a preview was made of."""
+        if offered := request.query_params.get(INTENT):
+            try:
+                return await _again(request, action, person, offered)
+            except InputError as error:
+                return await _form(request, action, {}, error=str(error), status=422)
         given = {
             name: request.query_params[name] for name in action.wish.model_fields if name in request.query_params
         }
@@ -65,6 +68,7 @@ def _post_to(action: Action[Any, Any], guard: Guard) -> Any:
         except NotAsShownError as error:
             return await _again(request, action, person, token or "", say=str(error))
 
+    post.action = action  # type: ignore[attr-defined]  # who was logged out meanwhile finds the form again
     return post
 
 
@@ -219,7 +223,8 @@ def _path_named(action: Action[Any, Any], values: Mapping[str, Any]) -> str:
 
 def _texts(fields: Mapping[str, Any]) -> dict[str, str]:
     """As a form has them: a box that is not ticked is not there."""
-    return {name: str(value) for name, value in fields.items() if value is not None and value is not False}
+    given = {name: value for name, value in fields.items() if value is not None and value is not False}
+    return {name: " ".join(value) if isinstance(value, list) else str(value) for name, value in given.items()}
 
 
 def _without_secrets(action: Action[Any, Any], posted: Mapping[str, str]) -> dict[str, str]:

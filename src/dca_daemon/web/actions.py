@@ -23,6 +23,7 @@ from dca_daemon.web.wishes import Wish
 W = TypeVar("W", bound=Wish)
 R = TypeVar("R")
 
+INTENT = "intent"  # the field of a confirmation
 Facts = Sequence[tuple[str, str]]  # what a person reads: name and value
 
 

@@ -104,7 +104,7 @@ async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, DcaError)
     status = status_of(error)
     if isinstance(error, LoginNeededError):
-        return _not_logged_in(request, error)
+        return await _not_logged_in(request, error)
     if status >= 500:
         log.warning("console.failed", path=_template(request), code=error.code, error=error.message)
         if request.url.path.startswith((PERSONAL, OWN)):  # how things stand here is no client's business
@@ -113,13 +113,13 @@ async def _ours(request: Request, error: Exception) -> Response:
     return answer(request, status, error.code, error.message, remedy=error.remedy, fields=fields)
 
 
-def _not_logged_in(request: Request, error: LoginNeededError) -> Response:
+async def _not_logged_in(request: Request, error: LoginNeededError) -> Response:
     if request.url.path.startswith(API):
         headers = {"WWW-Authenticate": 'Bearer realm="dca-daemon"'}
         return answer(request, 401, error.code, error.message, remedy=error.remedy, headers=headers)
     if "text/event-stream" in request.headers.get("accept", ""):  # a form is no answer to a stream
         return answer(request, 401, error.code, error.message, remedy=error.remedy)
-    return to_login(request)
+    return await to_login(request)
 
 
 async def _not_valid(request: Request, error: Exception) -> Response:

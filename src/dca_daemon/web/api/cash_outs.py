@@ -15,6 +15,7 @@ from dca_daemon.domain.rights import Scope
 from dca_daemon.services import cash_outs
 from dca_daemon.services.cash_out_data import summary_dict, whole_dict
 from dca_daemon.services.cash_outs import CashOutSummary, CashOutView
+from dca_daemon.services.decisions import Several
 from dca_daemon.web.api.values import Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
@@ -136,6 +137,25 @@ class CashOutsOut(Out):
 
     cash_outs: list[CashOutOut]
     next: str | None = Field(description="To be given as `after`; null: that was all.")
+
+
+class NotDistributedOut(Out):
+    """A cash-out that could not be, and why."""
+
+    cash_out_id: int
+    text: str
+
+
+class SeveralOut(Out):
+    """What came of distributing several."""
+
+    distributed: int
+    refused: list[NotDistributedOut]
+
+    @classmethod
+    def of(cls, done: Several) -> SeveralOut:
+        refused = [NotDistributedOut(cash_out_id=number, text=text) for number, text in done.refused]
+        return cls(distributed=done.distributed, refused=refused)
 
 
 router = APIRouter(

@@ -13,6 +13,7 @@ from dca_daemon.runtime.version import program_version
 from dca_daemon.web.api.values import Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.rights import scoped
+from dca_daemon.web.versions import versions_of
 
 
 class SystemOut(Out):
@@ -22,6 +23,7 @@ class SystemOut(Out):
     daemon: dict[str, Any] | None = Field(description="The daemon's /status; null when it does not answer.")
     ready: dict[str, Any] | None = Field(description="Its /readyz.")
     why: str | None = Field(description="Why there is no answer.")
+    versions: dict[str, str] = Field(description="Of programs, libraries, and the schema of the books.")
 
 
 router = APIRouter(prefix="/system", tags=["system"], dependencies=[Depends(scoped(Scope.READ))])
@@ -30,10 +32,12 @@ router = APIRouter(prefix="/system", tags=["system"], dependencies=[Depends(scop
 @router.get("", summary="How the daemon stands")
 async def show_system(request: Request) -> SystemOut:
     """At most two seconds old."""
-    found = await desk_of(request).daemon.read()
+    desk = desk_of(request)
+    found = await desk.daemon.read()
     return SystemOut(
         console_version=program_version(),
         daemon=None if found.status is None else dict(found.status),
         ready=None if found.ready is None else dict(found.ready),
         why=found.why,
+        versions=await versions_of(desk),
     )

@@ -7,18 +7,21 @@ from typing import Annotated
 from pydantic import Field
 
 from dca_daemon.domain.cash_out import SourceRow
-from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.errors import ConflictError, InputError
 from dca_daemon.domain.moments import parse_local_time
 from dca_daemon.domain.money import fiat_text, sats_text
 from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.domain.wording import source_coins_text, source_fiat_text
-from dca_daemon.services import decisions, manual_cash_outs
+from dca_daemon.services import cash_outs, decisions, manual_cash_outs
 from dca_daemon.services.cash_out_explanation import explain
 from dca_daemon.services.cash_outs import CashOutView
+from dca_daemon.services.decisions import Several
 from dca_daemon.services.manual_cash_outs import Entry
 from dca_daemon.web.actions import Action, Call, Facts
-from dca_daemon.web.api.cash_outs import CashOutWholeOut
+from dca_daemon.web.api.cash_outs import CashOutWholeOut, SeveralOut
 from dca_daemon.web.wishes import FiatAmount, Id, MachineRef, Reason, Text, Wish
+
+AT_ONCE = 100
 
 CashOutId = Annotated[Id, Field(title="Cash-out", description="Our number of it.")]
 
@@ -27,6 +30,16 @@ class Decision(Wish):
     """What a person decides about one."""
 
     cash_out_id: CashOutId
+    reason: Reason
+
+
+class DistributeFiltered(Wish):
+    """All that filters have left out."""
+
+    since: Annotated[
+        Text | None,
+        Field(title="Since", description="Only what happened since then, like 2026-01-31T14:05."),
+    ] = None
     reason: Reason
 
 
@@ -76,6 +89,28 @@ async def _distribute(call: Call, wish: Decision) -> CashOutView:
 
 async def _ignore(call: Call, wish: Decision) -> CashOutView:
     return await decisions.ignore(call.db, str(wish.cash_out_id), reason=wish.reason, actor=call.actor)
+
+
+async def _distribute_filtered(call: Call, wish: DistributeFiltered) -> Several:
+    since = None if wish.since is None else parse_local_time(wish.since, call.desk.zone, field="since")
+    found = await cash_outs.left_out(call.db, since=since, limit=AT_ONCE + 1)
+    if not found:
+        raise ConflictError("filters have left nothing out that could be distributed", field="since")
+    if len(found) > AT_ONCE:
+        raise ConflictError(
+            f"that is more than {AT_ONCE} cash-outs, too many for one transaction",
+            remedy="give a later time, or run: dca-daemon cash-out process --filtered",
+            field="since",
+        )
+    ids = [one.cash_out_id for one in found]
+    return await decisions.distribute_several(
+        call.db, call.desk.intake(call.db), ids, reason=wish.reason, actor=call.actor
+    )
+
+
+def _several_facts(done: Several) -> Facts:
+    refused = ((f"Cash-out {cash_out_id} is not", text) for cash_out_id, text in done.refused)
+    return [("Distributed", f"{done.distributed} cash-outs"), *refused]
 
 
 def _entry(call: Call, wish: EnterCashOut) -> Entry:
@@ -174,6 +209,23 @@ ACTIONS = (
         said=_said,
         answer=CashOutWholeOut.of,
         answer_model=CashOutWholeOut,
+    ),
+    Action(
+        name="cash-out.distribute-filtered",
+        title="Distribute what filters have left out",
+        path="/cash-outs/process-filtered",
+        button="Distribute them",
+        wish=DistributeFiltered,
+        role=Role.OPERATOR,
+        scope=Scope.CASH_OUTS,
+        explanation="Each is distributed as if by itself: shared among the balances of now, and paid. One that "
+        f"can't be holds up no other. At most {AT_ONCE} at once.",
+        work=_distribute_filtered,
+        facts=_several_facts,
+        leads_to=lambda _done: "/cash-outs",
+        said=lambda done: f"{done.distributed} cash-outs are distributed; {len(done.refused)} were refused.",
+        answer=SeveralOut.of,
+        answer_model=SeveralOut,
     ),
     Action(
         name="cash-out.ignore",

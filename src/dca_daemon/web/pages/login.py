@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from dca_daemon.services import sessions
 from dca_daemon.services.sessions import LoginRefusedError, Visitor
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.login_page import HOME, LOGIN, local_path, login_page
+from dca_daemon.web.login_page import CHARS_MAX, HOME, LOGIN, local_path, login_page
 from dca_daemon.web.rendering import page, see_other
 from dca_daemon.web.rights import cookie_name, session_limits, who
 
@@ -35,7 +35,7 @@ async def log_in(
     name: Text = "",
     password: Text = "",
     code: Text = "",
-    next: Text = HOME,
+    next: Annotated[str, Form(max_length=CHARS_MAX)] = HOME,
 ) -> Response:
     """Begins a session, always with a new token: one that somebody else has planted is worth nothing."""
     desk, wanted = desk_of(request), local_path(next)

@@ -14,8 +14,7 @@ from dca_daemon.domain.errors import InputError, NotFoundError
 from dca_daemon.runtime.logging import held_back
 from dca_daemon.services import client_access, client_account, client_changes, client_series, deposits, intents
 from dca_daemon.services.intents import NotAsShownError
-from dca_daemon.web.action_pages import INTENT
-from dca_daemon.web.actions import Action, Call
+from dca_daemon.web.actions import INTENT, Action, Call
 from dca_daemon.web.api.own import DEPOSITS, PURCHASES, own_statement, worth_now
 from dca_daemon.web.client_charts import POINTS, price_charts, stacked_chart
 from dca_daemon.web.deeds.own import CHANGE_AMOUNT, SWITCH_MODE

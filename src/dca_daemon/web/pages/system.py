@@ -15,6 +15,7 @@ from dca_daemon.web.desk import Desk, desk_of
 from dca_daemon.web.live import live_of
 from dca_daemon.web.rendering import page
 from dca_daemon.web.subjects import subject_path
+from dca_daemon.web.versions import versions_of
 
 router = APIRouter(prefix="/system")
 
@@ -54,6 +55,7 @@ async def show_system(request: Request, test: str = "") -> Response:
         request,
         "system.html",
         daemon=await desk.daemon.read(),
+        versions=await versions_of(desk),
         connections=tuple(_CONNECTIONS),
         tested=test if test in _CONNECTIONS else None,
         outcome=await _try(desk, test) if test in _CONNECTIONS else None,
