@@ -15,14 +15,16 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Error as PlaywrightError
 
 from dca_daemon.domain.rights import Role
-from dca_daemon.services import deposits, users
+from dca_daemon.services import audit, cash_outs, deposits, users
 from dca_daemon.web.navigation import MENU
 from tests.services.fixed_bench import PRICE, Feed
 from tests.web.conftest import Console
 from tests.web.own_world import a_client_with_a_past
 from tests.web.serving import served
+from tests.web.shop import MACHINE, actions, open_shop
 
 CHROMIUM = os.environ.get("DCA_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
@@ -148,3 +150,108 @@ async def test_a_client_and_its_own_page(console: Console, monkeypatch: pytest.M
             await page.goto(address + link)
             await check(page, f"own-{scheme}-{width}")
             assert await page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def refused_to(role: Role) -> list[re.Pattern[str]]:
+    """The paths of what this role may not do."""
+    paths = [action.path for action in actions() if action.role is not None and not role.includes(action.role)]
+    return [re.compile(re.sub(r"{\w+(:\w+)?}", "[^?]+", path) + r"(\?.*)?$") for path in paths]
+
+
+async def test_a_viewer_is_offered_nothing_to_do(console: Console) -> None:
+    shop = await open_shop(console)
+    await users.add(console.db, name="vera", role=Role.VIEWER, password=PASSWORD, actor="os:test")
+    refused = refused_to(Role.VIEWER)
+    async with served(console) as address, chromium() as browser:
+        page = await browser.new_page()
+        await log_in(page, address, "vera")
+        places = [place.path for place in MENU if Role.VIEWER.includes(place.role)]
+        whole = (
+            "/clients/{client_id}",
+            "/deposits/{deposit_id}",
+            "/cash-outs/{cash_out_id}",
+            "/payouts/{payout_id}",
+        )
+        for path in [*places, *map(shop.filled, whole)]:
+            answer = await page.goto(address + path)
+            assert answer is not None and answer.ok, path
+            offered = await page.eval_on_selector_all(
+                "main a", "all => all.map(one => one.getAttribute('href'))"
+            ) + await page.eval_on_selector_all(
+                "main form[method=post]", "all => all.map(one => one.getAttribute('action') || location.pathname)"
+            )
+            assert [one for one in offered if one and any(way.match(one) for way in refused)] == [], path
+        assert await page.locator("nav >> text=Users").count() == 0
+        await check(page, "viewer-payout")
+        answer = await page.goto(f"{address}/deposits/record")
+        assert answer is not None and answer.status == 403
+        await check(page, "viewer-refused")
+
+
+async def test_an_operator_decides_once(console: Console) -> None:
+    shop = await open_shop(console)
+    await users.add(console.db, name="olga", role=Role.OPERATOR, password=PASSWORD, actor="os:test")
+    async with served(console) as address, chromium() as browser:
+        context = await browser.new_context()
+        page = await context.new_page()
+        await log_in(page, address, "olga")
+        await page.goto(address + shop.filled("/payouts/{payout_id}"))
+        await page.click("main a:text-is('Release')")
+        await page.fill("#f-reason", "the wallet is back")
+        await page.click("main button")
+        await check(page, "release-preview")
+        # Both clicks on this page: the second of a slower one would meet what stands there on the next.
+        await page.eval_on_selector("main form button", "one => { one.click(); one.click(); }")
+        await page.wait_for_url("**" + shop.filled("/payouts/{payout_id}"))
+        await page.reload()
+        with pytest.raises(PlaywrightError, match="ERR_CACHE_MISS"):
+            await page.go_back()  # the preview is not kept: Chromium asks before it posts anything again
+        page = await context.new_page()
+        assert len(await audit.list_all(console.db, action="payout.release")) == 1
+
+        await page.goto(f"{address}/cash-outs/enter")
+        for name, text in (("reference", "ticket-17"), ("fiat", "1000"), ("sats", "128100"), ("machine", MACHINE)):
+            await page.fill(f"#f-{name}", text)
+        await page.fill("#f-at", "2026-11-20T14:05")
+        await page.fill("#f-commission_percent", "5.5")
+        await page.fill("#f-reason", "paid by hand")
+        await page.click("main button")
+        await check(page, "entry-preview")
+        await page.click("main form button >> nth=0")
+        await page.wait_for_url(re.compile(r"/cash-outs/\d+$"))
+        await check(page, "entry-done")
+    assert [one.external_id for one in await cash_outs.list_all(console.db, text="ticket-17")] == ["ticket-17"]
+
+
+async def test_an_admin_lets_others_in(console: Console) -> None:
+    await open_shop(console)
+    await users.add(console.db, name="ada", role=Role.ADMIN, password=PASSWORD, actor="os:test")
+    async with served(console) as address, chromium() as browser:
+        page = await browser.new_page()
+        await log_in(page, address, "ada")
+        await page.goto(f"{address}/users")
+        await page.click("main a:text-is('Add a user')")
+        await page.fill("#f-name", "bea")
+        await page.select_option("#f-role", "operator")
+        await page.fill("#f-password", PASSWORD)
+        await page.click("main button")
+        assert PASSWORD not in await page.content()
+        await page.click("main form button >> nth=0")
+        await page.wait_for_selector("text=bea may use the console")
+        await check(page, "users")
+
+        await page.goto(f"{address}/tokens/add")
+        await page.fill("#f-name", "till")
+        await page.check("input[value='deposits:write']")
+        await check(page, "token-form")
+        await page.click("main button")
+        await page.wait_for_selector("code:has-text('dca_')")
+        await check(page, "token-made")
+
+        await page.goto(f"{address}/commission/set")
+        await page.fill("#f-shares", "Ana: 12.5")
+        await page.click("main button")
+        await check(page, "commission-preview")
+        await page.click("main form button >> nth=0")
+        await page.wait_for_selector("text=12.5")
+    assert {one.name for one in await users.list_all(console.db)} == {"ada", "bea", "vic", "gone"}

@@ -59,10 +59,15 @@ def blame(wish: Wish, error: DcaError) -> None:
         error.field = given[0]
 
 
-class AddClient(Elsewhere):
-    """A client, with where it is paid."""
+class Named(Wish):
+    """What is called so."""
 
     name: ClientName
+
+
+class AddClient(Elsewhere, Named):
+    """A client, with where it is paid."""
+
     mode: Annotated[
         ModeName,
         Field(title="Mode", description="flow: buys with each cash-out. fixed: buys a set amount a day."),
