@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from dca_daemon.demo import atm_scenarios
 from dca_daemon.demo.lnbits_admin import LnbitsAdmin
 from dca_daemon.runtime import daemon as daemon_module
-from dca_daemon.runtime import reconciler
+from dca_daemon.runtime import reconciler, wiring
 from dca_daemon.runtime.daemon import Daemon
 from dca_daemon.runtime.settings import load_settings
+from dca_daemon.services import adjustments
 from dca_daemon.services.reconcile import ReconcileConfig
 from dca_daemon.services.reconciliation import runs
 from dca_daemon.services.reconciliation.findings import Kind
@@ -49,13 +51,15 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """It looks at the clock without delay, and at ours."""
+    """It looks at the clock without delay, and at ours; its payer looks at nothing by itself."""
     made = Clock()
     monkeypatch.setattr(reconciler, "START_DELAY_SECONDS", 0)
     monkeypatch.setattr(reconciler, "LOOK_SECONDS", 0.05)
     begin: Any = reconciler.Reconciler.__init__
     monkeypatch.setitem(begin.__kwdefaults__, "now", made)
     monkeypatch.setattr(daemon_module, "_COMPARISON", ReconcileConfig(grace_seconds=0.5))
+    payer_config = wiring.payer_config
+    monkeypatch.setattr(wiring, "payer_config", lambda s: replace(payer_config(s), idle_poll_seconds=3600))
     return made
 
 
@@ -81,6 +85,9 @@ async def _story(installation: Installation, daemon: Daemon, clock: Clock) -> No
     await eventually(lambda: value(db, "SELECT count(*) FROM baseline"))
     atm_scenarios.run(installation.atm, "on-chain")
     await installation.distributed(1)
+    await installation.all_settled()
+    by_hand = adjustments.Wish("2", "rounded badly", sats="+1500")
+    await adjustments.apply(db, by_hand, actor="user:ana")  # in another process, as far as the daemon knows
     await installation.all_settled()
     assert await runs.last(db) is None
     rendered = await daemon.board.render_metrics()

@@ -75,6 +75,12 @@ class Payer:
         """Something became owed: look at once."""
         self._wake.set()
 
+    def nudge(self) -> None:
+        """Something may have become owed. At work we look again after each task by ourselves, and most of what is
+        heard then is our own doing."""
+        if not self._busy:
+            self.wake()
+
     async def run(self, stop: asyncio.Event, beat: Callable[[], None] = lambda: None) -> None:
         """Works until `stop` is set, then finishes the steps at hand. `beat` is called at each look."""
         self._steps.began_seconds = now_seconds()

@@ -1,7 +1,8 @@
 """`dca-daemon run`: everything together, for years.
 
     http, watchdog ─────────────────────────────── from the start, also on standby
-    wait for the lock ─► leader, listener, scanner, intake, payer, fixed, releaser, reconciler ─► lost? wait again
+    wait for the lock ─► leader, listener, scanner, intake, payer and its signals, fixed, releaser, reconciler
+                      ─► lost? wait again
 
 What the daemon needs may be away for any time, in any order: each service waits for what it needs by itself.
 Only what waiting can't mend (settings, the schema, the encryption key) ends it, at once, with a clear line.
@@ -23,6 +24,7 @@ from dca_daemon.lamassu.outage import Outage
 from dca_daemon.lamassu.scanner import Scanner
 from dca_daemon.lamassu.source import LamassuSource, RowDigest
 from dca_daemon.ledger import lock_keys, migrate
+from dca_daemon.ledger.signals import Signals
 from dca_daemon.payouts.books import SqlPayoutBooks
 from dca_daemon.payouts.payer import Payer
 from dca_daemon.runtime import sdnotify, wiring
@@ -208,6 +210,9 @@ class Daemon:
         services["fixed"] = lambda: until_stopped(session, runner.run())
         if self._settings.payouts.enabled:
             services["payer"] = lambda: self._pay(session)
+            # What people book through the command line and the console is paid as soon.
+            signals = Signals(self._settings.database.dsn, self._payer.nudge)
+            services["signals"] = lambda: signals.run(session)
         if self._settings.reconcile.times:
             # A new one each time: another daemon may have compared meanwhile.
             reconciler = Reconciler(
