@@ -12,7 +12,7 @@ from starlette.requests import Request
 from dca_daemon.domain.rights import Scope
 from dca_daemon.services import adjustments
 from dca_daemon.services.adjustments import Adjustment
-from dca_daemon.web.api.values import Out, fiat
+from dca_daemon.web.api.values import Next, Out, fiat
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, cut
 from dca_daemon.web.problems import PROBLEMS
@@ -38,21 +38,15 @@ class AdjustmentOut(Out):
 
     @classmethod
     def of(cls, done: Adjustment) -> AdjustmentOut:
-        assert done.adjustment_id is not None and done.at is not None and done.actor is not None
         pool = done.pool
-        return cls(
+        return cls.from_view(
+            done,
             id=done.adjustment_id,
-            client_id=done.client_id,
-            client=done.client,
             pool_id=None if pool is None else pool.pool_id,
             pool=None if pool is None else pool.name,
             currency=None if pool is None else pool.currency,
             fiat=None if pool is None or done.amount_minor is None else fiat(done.amount_minor, pool.currency),
             sats=done.amount_sats,
-            reason=done.reason,
-            corrects=done.corrects,
-            at=done.at,
-            actor=done.actor,
         )
 
 
@@ -77,7 +71,7 @@ class AdjustmentsOut(Out):
     """A page of a client's adjustments, the newest first."""
 
     adjustments: list[AdjustmentOut]
-    next: str | None = Field(description="To be given as `after`; null: that was all.")
+    next: Next
 
 
 router = APIRouter(

@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import Field
 from starlette.requests import Request
 
 from dca_daemon.domain.rights import Scope
 from dca_daemon.services import audit
 from dca_daemon.services.audit import AuditEntry
-from dca_daemon.web.api.values import Out
+from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
 from dca_daemon.web.problems import PROBLEMS
@@ -35,23 +34,14 @@ class ChangeOut(Out):
 
     @classmethod
     def of(cls, entry: AuditEntry) -> ChangeOut:
-        return cls(
-            id=entry.audit_id,
-            at=entry.at,
-            actor=entry.actor,
-            action=entry.action,
-            subject=entry.subject,
-            before=None if entry.before is None else dict(entry.before),
-            after=None if entry.after is None else dict(entry.after),
-            reason=entry.reason,
-        )
+        return cls.from_view(entry, id=entry.audit_id)
 
 
 class ChangesOut(Out):
     """A page of changes, the newest first."""
 
     changes: list[ChangeOut]
-    next: str | None = Field(description="To be given as `after`; null: that was all.")
+    next: Next
 
 
 router = APIRouter(prefix="/audit", tags=["audit"], dependencies=[Depends(scoped(Scope.READ))], responses=PROBLEMS)

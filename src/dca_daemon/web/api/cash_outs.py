@@ -16,14 +16,12 @@ from dca_daemon.services import cash_outs
 from dca_daemon.services.cash_out_data import summary_dict, whole_dict
 from dca_daemon.services.cash_outs import CashOutSummary, CashOutView
 from dca_daemon.services.decisions import Several
-from dca_daemon.web.api.values import Out
+from dca_daemon.web.api.values import Amount, Next, Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
 from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 from dca_daemon.web.wishes import MAX_ID
-
-Fiat = Annotated[str, Field(description="A decimal number in the currency.", examples=["4000.00"])]
 
 
 class CashOutOut(Out):
@@ -75,11 +73,11 @@ class SplitOut(Out):
     clients_sats: int
     uncovered_sats: int
     house_sats: int
-    fiat: Fiat
-    charge_fiat: Fiat
-    clients_fiat: Fiat
-    uncovered_fiat: Fiat
-    house_fiat: Fiat
+    fiat: Amount
+    charge_fiat: Amount
+    clients_fiat: Amount
+    uncovered_fiat: Amount
+    house_fiat: Amount
     fiat_per_btc: str | None
 
 
@@ -88,9 +86,9 @@ class ShareOut(Out):
 
     client_id: int
     client: str
-    balance_before: Fiat
+    balance_before: Amount
     sats: int
-    fiat: Fiat
+    fiat: Amount
     fiat_per_btc: str | None
     state: str
     payout_id: str | None
@@ -136,7 +134,7 @@ class CashOutsOut(Out):
     """A page of cash-outs, the newest first."""
 
     cash_outs: list[CashOutOut]
-    next: str | None = Field(description="To be given as `after`; null: that was all.")
+    next: Next
 
 
 class NotDistributedOut(Out):

@@ -20,7 +20,7 @@ from dca_daemon.services.client_lists import ClientOrder
 from dca_daemon.services.client_series import ClientSeries
 from dca_daemon.services.clients import ClientView, Mode, Status
 from dca_daemon.services.reports import statement
-from dca_daemon.web.api.values import Out, fiat
+from dca_daemon.web.api.values import Amount, Next, Out, fiat
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
 from dca_daemon.web.problems import PROBLEMS
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from dca_daemon.web.deeds.clients import Added, Redirected
 
 ClientId = Annotated[int, Path(ge=1, le=MAX_ID)]
-Amount = Annotated[str, Field(description="A decimal number in the currency.", examples=["1000.50"])]
-Next = Annotated[str | None, Field(description="To be given as `after`; null: that was all.")]
 
 
 class BalanceOut(Out):
@@ -66,18 +64,15 @@ class ClientOut(Out):
     @classmethod
     def of(cls, view: ClientView) -> ClientOut:
         balances = [
-            BalanceOut(
-                pool_id=one.pool_id,
-                pool=one.pool,
-                currency=one.currency,
+            BalanceOut.from_view(
+                one,
                 balance=fiat(one.balance_minor, one.currency),
                 pending=fiat(one.pending_minor, one.currency),
                 deposited=fiat(one.deposited_minor, one.currency),
             )
             for one in view.balances
         ]
-        same = {name: getattr(view, name) for name in cls.model_fields if name not in ("id", "balances")}
-        return cls.model_validate({**same, "id": view.client_id, "balances": balances})
+        return cls.from_view(view, id=view.client_id, balances=balances)
 
 
 class DestinationInfoOut(Out):
@@ -89,7 +84,7 @@ class DestinationInfoOut(Out):
 
     @classmethod
     def of(cls, info: DestinationInfo) -> DestinationInfoOut:
-        return cls(name=info.name, min_sats=info.min_sats, max_sats=info.max_sats)
+        return cls.from_view(info)
 
 
 class AddedClientOut(Out):
@@ -208,8 +203,7 @@ class ClientChangeOut(Out):
 
     @classmethod
     def of(cls, entry: AuditEntry) -> ClientChangeOut:
-        same = {name: getattr(entry, name) for name in cls.model_fields if name != "id"}
-        return cls.model_validate({**same, "id": entry.audit_id})
+        return cls.from_view(entry, id=entry.audit_id)
 
 
 class ClientChangesOut(Out):

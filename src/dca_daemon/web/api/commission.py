@@ -18,7 +18,7 @@ from dca_daemon.services.commission import Change, ShareOf, Version
 from dca_daemon.services.commission_history import Period, PeriodAmount
 from dca_daemon.services.commission_overview import Overview, ReceiverView
 from dca_daemon.services.commission_release import Gathered
-from dca_daemon.web.api.values import Out
+from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
 from dca_daemon.web.problems import PROBLEMS
@@ -84,7 +84,7 @@ class VersionsOut(Out):
     """A page of versions, the newest first."""
 
     versions: list[VersionOut]
-    next: str | None = Field(description="To be given as `after`; null: that was all.")
+    next: Next
 
 
 class CommissionChangeOut(Out):

@@ -6,20 +6,18 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import Field
 from starlette.requests import Request
 
 from dca_daemon.domain.rights import Scope
 from dca_daemon.services import deposits
 from dca_daemon.services.cash import Movement
 from dca_daemon.services.deposits import BalanceChange, DepositView
-from dca_daemon.web.api.values import Out, fiat
+from dca_daemon.web.api.values import Amount, Next, Out, fiat
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
 from dca_daemon.web.rights import scoped
 from dca_daemon.web.wishes import MAX_ID
 
-Amount = Annotated[str, Field(description="A decimal number in the currency.", examples=["1000.50"])]
 State = Literal["pending", "confirmed", "void"]
 
 
@@ -43,13 +41,7 @@ class DepositOut(Out):
 
     @classmethod
     def of(cls, view: DepositView) -> DepositOut:
-        return cls.model_validate(
-            {
-                "id": view.deposit_id,
-                "amount": fiat(view.amount_minor, view.currency),
-                **{name: getattr(view, name) for name in cls.model_fields if name not in ("id", "amount")},
-            }
-        )
+        return cls.from_view(view, id=view.deposit_id, amount=fiat(view.amount_minor, view.currency))
 
 
 class BalanceChangeOut(Out):
@@ -89,12 +81,10 @@ class GivenBackOut(Out):
         assert move.client_id is not None and move.client is not None
         assert move.client_before_minor is not None and move.client_after_minor is not None
         currency = move.pool.currency
-        return cls(
-            client_id=move.client_id,
-            client=move.client,
+        return cls.from_view(
+            move,
             pool_id=move.pool.pool_id,
             pool=move.pool.name,
-            device_id=move.device_id,
             amount=fiat(move.amount_minor, currency),
             currency=currency,
             balance_before=fiat(move.client_before_minor, currency),
@@ -106,7 +96,7 @@ class DepositsOut(Out):
     """A page of deposits, the newest first."""
 
     deposits: list[DepositOut]
-    next: str | None = Field(description="To be given as `after`; null: that was all.")
+    next: Next
 
 
 router = APIRouter(prefix="/deposits", tags=["deposits"], dependencies=[Depends(scoped(Scope.READ))])

@@ -7,14 +7,13 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi import Path as PathValue
-from pydantic import Field
 from starlette.requests import Request
 
 from dca_daemon.domain.rights import Scope
 from dca_daemon.services import distribution_views
 from dca_daemon.services.distribution_data import distribution_dict
 from dca_daemon.services.distribution_views import DistributionView
-from dca_daemon.web.api.values import Out
+from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
 from dca_daemon.web.problems import PROBLEMS
@@ -66,7 +65,7 @@ class DistributionsOut(Out):
     """A page of distributions, the newest first."""
 
     distributions: list[DistributionOut]
-    next: str | None = Field(description="To be given as `after`; null: that was all.")
+    next: Next
 
 
 router = APIRouter(

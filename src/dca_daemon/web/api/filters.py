@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from fastapi import APIRouter, Depends
-from pydantic import Field
 from starlette.requests import Request
 
 from dca_daemon.domain.rights import Scope
 from dca_daemon.services import filters
 from dca_daemon.services.filters import FilterKind, FilterView
-from dca_daemon.web.api.values import Out
+from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, cut
 from dca_daemon.web.problems import PROBLEMS
@@ -34,15 +33,14 @@ class FilterOut(Out):
 
     @classmethod
     def of(cls, view: FilterView) -> FilterOut:
-        same = {name: getattr(view, name) for name in cls.model_fields if name != "id"}
-        return cls.model_validate({**same, "id": view.filter_id})
+        return cls.from_view(view, id=view.filter_id)
 
 
 class FiltersOut(Out):
     """A page of filters."""
 
     filters: list[FilterOut]
-    next: str | None = Field(description="To be given as `after`; null: that was all.")
+    next: Next
 
 
 router = APIRouter(

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import Field
 from starlette.requests import Request
 
 from dca_daemon.domain.fixed import Missed, Rate, RateSource, RunState
@@ -20,7 +19,7 @@ from dca_daemon.services.fixed_schedules import Schedule
 from dca_daemon.services.fixed_status import PastRun, Preview, Purchase
 from dca_daemon.services.pools import Pool
 from dca_daemon.services.rates import utc_now
-from dca_daemon.web.api.values import Out, fiat
+from dca_daemon.web.api.values import Amount, Next, Out, fiat
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, cut
 from dca_daemon.web.market import MarketRates
@@ -28,7 +27,6 @@ from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 
 UPCOMING = 5
-Amount = Annotated[str, Field(description="A decimal number in the pool's currency.", examples=["1000.50"])]
 PoolQuery = Annotated[
     str | None, Query(max_length=200, description="By number or name; without it the default pool.")
 ]
@@ -57,9 +55,7 @@ class SlotOut(Out):
 
     @classmethod
     def of(cls, slot: Slot) -> SlotOut:
-        return cls(
-            date=slot.local_date, time=slot.local_time, due_at=slot.due_at, number=slot.number, count=slot.count
-        )
+        return cls.from_view(slot, date=slot.local_date, time=slot.local_time)
 
 
 class ScheduleOut(Out):
@@ -78,15 +74,12 @@ class ScheduleOut(Out):
     @classmethod
     def of(cls, schedule: Schedule) -> ScheduleOut:
         upcoming = schedule.times.next_after(utc_now(), UPCOMING) if schedule.active else []
-        return cls(
+        return cls.from_view(
+            schedule,
             pool=PoolOut.of(schedule.pool),
-            active=schedule.active,
             zone=schedule.times.zone,
             times=list(schedule.times.times),
-            missed=schedule.missed,
             max_per_day=fiat(schedule.default_max_minor, schedule.pool.currency),
-            since=schedule.since,
-            actor=schedule.actor,
             upcoming=[SlotOut.of(slot) for slot in upcoming],
         )
 
@@ -107,11 +100,8 @@ class FixedAmountOut(Out):
     @classmethod
     def of(cls, amount: FixedAmount) -> FixedAmountOut:
         currency, own = amount.pool.currency, amount.own_max_minor
-        return cls(
-            client_id=amount.client_id,
-            client=amount.client,
-            mode=amount.mode,
-            status=amount.status,
+        return cls.from_view(
+            amount,
             pool=PoolOut.of(amount.pool),
             per_day=fiat(amount.daily_minor, currency),
             own_max=None if own is None else fiat(own, currency),
@@ -138,7 +128,7 @@ class RateOut(Out):
 
     @classmethod
     def of(cls, rate: Rate) -> RateOut:
-        return cls(fiat_per_btc=_price(rate.fiat_per_btc), source=rate.source, at=rate.at)
+        return cls.from_view(rate, fiat_per_btc=_price(rate.fiat_per_btc))
 
 
 class PurchaseOut(Out):
@@ -153,11 +143,9 @@ class PurchaseOut(Out):
 
     @classmethod
     def of(cls, one: Purchase, currency: str) -> PurchaseOut:
-        return cls(
-            client_id=one.client_id,
-            client=one.client,
+        return cls.from_view(
+            one,
             amount=fiat(one.amount_minor, currency),
-            sats=one.sats,
             balance=fiat(one.balance_minor, currency),
             bought_that_day=fiat(one.bought_minor, currency),
         )
@@ -247,16 +235,14 @@ class PastRunOut(Out):
 
     @classmethod
     def of(cls, run: PastRun) -> PastRunOut:
-        same = ("zone", "due_at", "at", "state", "reason", "actor", "clients", "sats", "rate_source", "rate_at")
-        return cls(
+        return cls.from_view(
+            run,
             id=run.run_id,
             pool=PoolOut.of(run.pool),
             date=run.local_date,
             time=run.local_time,
             amount=fiat(run.minor, run.pool.currency),
             fiat_per_btc=None if run.rate_fiat is None else _price(run.rate_fiat),
-            reversed_at=run.reversed_at,
-            **{name: getattr(run, name) for name in same},
         )
 
 
@@ -264,7 +250,7 @@ class RunsOut(Out):
     """A page of runs, the latest first."""
 
     runs: list[PastRunOut]
-    next: str | None = Field(description="To be given as `after`; null: that was all.")
+    next: Next
 
 
 def _price(price: Decimal) -> str:

@@ -16,7 +16,7 @@ from dca_daemon.ledger import entries, reports
 from dca_daemon.ledger.entries import EntryFilter, EntryView
 from dca_daemon.ledger.reports import AccountBalance, StatementLine
 from dca_daemon.services import clients
-from dca_daemon.web.api.values import Out
+from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
 from dca_daemon.web.problems import PROBLEMS
@@ -25,7 +25,6 @@ from dca_daemon.web.rights import scoped
 from dca_daemon.web.wishes import MAX_ID
 
 UnitAmount = Annotated[int | str, Field(description="Msat as an integer, fiat as a decimal string.")]
-Next = Annotated[str | None, Field(description="To be given as `after`; null: that was all.")]
 AccountName = Annotated[str, Query(max_length=200, description="Such as house:sats or client:1:payable.")]
 
 
@@ -65,9 +64,8 @@ class LineOut(Out):
 
     @classmethod
     def of(cls, line: StatementLine, unit: str) -> LineOut:
-        same = {name: getattr(line, name) for name in cls.model_fields}
-        amounts = {name: unit_json(same[name], unit) for name in ("amount", "balance_after")}
-        return cls.model_validate({**same, **amounts})
+        amount, balance_after = (unit_json(one, unit) for one in (line.amount, line.balance_after))
+        return cls.from_view(line, amount=amount, balance_after=balance_after)
 
 
 class StatementOut(AccountOut):
@@ -102,7 +100,6 @@ class EntryOut(Out):
 
     @classmethod
     def of(cls, entry: EntryView) -> EntryOut:
-        same = {name: getattr(entry, name) for name in cls.model_fields if name != "postings"}
         postings = [
             PostingOut(
                 account=one.account,
@@ -112,7 +109,7 @@ class EntryOut(Out):
             )
             for one in entry.postings
         ]
-        return cls.model_validate({**same, "postings": postings})
+        return cls.from_view(entry, postings=postings)
 
 
 class EntriesOut(Out):

@@ -15,13 +15,12 @@ from dca_daemon.services.cash import Movement
 from dca_daemon.services.cash_report import MachineCash, PoolCash
 from dca_daemon.services.machines import MachineView, Moved
 from dca_daemon.services.pools import Pool
-from dca_daemon.web.api.values import Out, fiat
+from dca_daemon.web.api.values import Amount, Next, Out, fiat
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, Limit, cut
 from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 
-Amount = Annotated[str, Field(description="A decimal number in the currency.", examples=["1000.50"])]
 AfterDevice = Annotated[
     str | None,
     Query(min_length=1, max_length=200, description="Go on after this one: `next` of the page before."),
@@ -44,7 +43,7 @@ class MachineOut(Out):
 
     @classmethod
     def of(cls, view: MachineView) -> MachineOut:
-        return cls.model_validate({name: getattr(view, name) for name in cls.model_fields})
+        return cls.from_view(view)
 
 
 class MovedOut(Out):
@@ -58,20 +57,14 @@ class MovedOut(Out):
 
     @classmethod
     def of(cls, moved: Moved) -> MovedOut:
-        return cls(
-            machine=MachineOut.of(moved.machine),
-            pool_before=moved.pool_before,
-            distributed=moved.distributed,
-            distributed_sats=moved.distributed_sats,
-            not_distributed=moved.not_distributed,
-        )
+        return cls.from_view(moved, machine=MachineOut.of(moved.machine))
 
 
 class MachinesOut(Out):
     """A page of machines, by pool and name."""
 
     machines: list[MachineOut]
-    next: str | None = Field(description="To be given as `after`; null: that was all.")
+    next: Next
 
 
 class PoolOut(Out):
@@ -101,10 +94,8 @@ class MachineCashOut(Out):
 
     @classmethod
     def of(cls, one: MachineCash, currency: str) -> MachineCashOut:
-        return cls(
-            device_id=one.device_id,
-            name=one.name,
-            here=one.here,
+        return cls.from_view(
+            one,
             deposits=fiat(one.deposits_minor, currency),
             refills=fiat(one.refills_minor, currency),
             removals=fiat(one.removals_minor, currency),
@@ -157,12 +148,10 @@ class CashMovedOut(Out):
     @classmethod
     def of(cls, move: Movement) -> CashMovedOut:
         currency = move.pool.currency
-        return cls(
-            kind=move.kind,
+        return cls.from_view(
+            move,
             pool=PoolOut.of(move.pool),
-            device_id=move.device_id,
             amount=fiat(move.amount_minor, currency),
-            reason=move.reason,
             cash_before=fiat(move.cash_before_minor, currency),
             cash_after=fiat(move.cash_after_minor, currency),
             house_before=fiat(move.house_before_minor, currency),

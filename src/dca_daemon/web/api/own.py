@@ -19,8 +19,8 @@ from dca_daemon.services.deposits import DepositView
 from dca_daemon.services.fixed_amounts import FixedAmount, FixedTerms
 from dca_daemon.services.reports import statement
 from dca_daemon.services.reports.clients import ClientReport
-from dca_daemon.web.api.clients import Amount, Next, SeriesOut
-from dca_daemon.web.api.values import Out, fiat
+from dca_daemon.web.api.clients import SeriesOut
+from dca_daemon.web.api.values import Amount, Next, Out, fiat
 from dca_daemon.web.desk import Desk, desk_of
 from dca_daemon.web.listing import PAGE, Limit, Since, Until, cut
 from dca_daemon.web.market import MarketRates
@@ -207,8 +207,7 @@ class PurchaseOut(Out):
 
     @classmethod
     def of(cls, one: Purchase) -> PurchaseOut:
-        same = {name: getattr(one, name) for name in cls.model_fields if name != "fiat"}
-        return cls.model_validate({**same, "fiat": fiat(one.fiat_minor, one.currency)})
+        return cls.from_view(one, fiat=fiat(one.fiat_minor, one.currency))
 
 
 class PurchasesOut(Out):
@@ -231,8 +230,7 @@ class OwnDepositOut(Out):
 
     @classmethod
     def of(cls, one: DepositView) -> OwnDepositOut:
-        same = {name: getattr(one, name) for name in cls.model_fields if name != "amount"}
-        return cls.model_validate({**same, "amount": fiat(one.amount_minor, one.currency)})
+        return cls.from_view(one, amount=fiat(one.amount_minor, one.currency))
 
 
 class OwnDepositsOut(Out):

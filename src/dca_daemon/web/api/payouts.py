@@ -16,7 +16,7 @@ from dca_daemon.domain.rights import Scope
 from dca_daemon.services import clients, payouts
 from dca_daemon.services.payout_data import payout_dict, record_dict
 from dca_daemon.services.payouts import PayoutView
-from dca_daemon.web.api.values import Out
+from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, Limit, Since, Until, cut
 from dca_daemon.web.problems import PROBLEMS
@@ -95,7 +95,7 @@ class PayoutsOut(Out):
     """A page of payouts, the newest first."""
 
     payouts: list[PayoutOut]
-    next: str | None = Field(description="To be given as `after`; null: that was all.")
+    next: Next
 
 
 router = APIRouter(

@@ -49,9 +49,7 @@ class CurrencyPeriodOut(Out):
             "fixed_fiat": one.fixed_minor,
             "house_fiat": one.house_minor,
         }
-        same = {name: getattr(one, name) for name in cls.model_fields if name not in amounts}
-        written = {name: fiat(minor, one.currency) for name, minor in amounts.items()}
-        return cls.model_validate({**same, **written})
+        return cls.from_view(one, **{name: fiat(minor, one.currency) for name, minor in amounts.items()})
 
 
 class SatsPeriodOut(Out):
@@ -67,7 +65,7 @@ class SatsPeriodOut(Out):
 
     @classmethod
     def of(cls, one: SatsPeriod) -> SatsPeriodOut:
-        return cls(**{name: getattr(one, name) for name in cls.model_fields})
+        return cls.from_view(one)
 
 
 class CommissionPeriodOut(Out):
@@ -80,7 +78,7 @@ class CommissionPeriodOut(Out):
 
     @classmethod
     def of(cls, one: CommissionPeriod) -> CommissionPeriodOut:
-        return cls(**{name: getattr(one, name) for name in cls.model_fields})
+        return cls.from_view(one)
 
 
 class PeriodsOut(Out):

@@ -13,7 +13,7 @@ from dca_daemon.domain.rights import Scope
 from dca_daemon.services.reconciliation import runs
 from dca_daemon.services.reconciliation.findings import Difference, Note
 from dca_daemon.services.reconciliation.runs import Run, RunLine
-from dca_daemon.web.api.values import Out
+from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, cut
 from dca_daemon.web.problems import PROBLEMS
@@ -35,16 +35,7 @@ class ReconciliationOut(Out):
 
     @classmethod
     def of(cls, line: RunLine) -> ReconciliationOut:
-        return cls(
-            id=line.run_id,
-            began_at=line.began_at,
-            ended_at=line.at,
-            actor=line.actor,
-            since=line.since,
-            complete=line.complete,
-            agrees=line.agrees,
-            counts=dict(line.counts),
-        )
+        return cls.from_view(line, id=line.run_id, ended_at=line.at)
 
 
 class DifferenceOut(Out):
@@ -60,7 +51,7 @@ class DifferenceOut(Out):
 
     @classmethod
     def of(cls, one: Difference) -> DifferenceOut:
-        return cls(**{name: getattr(one, name) for name in cls.model_fields})
+        return cls.from_view(one)
 
 
 class NoteOut(Out):
@@ -73,7 +64,7 @@ class NoteOut(Out):
 
     @classmethod
     def of(cls, note: Note) -> NoteOut:
-        return cls(kind=note.kind, text=note.text, count=note.count, examples=list(note.examples))
+        return cls.from_view(note)
 
 
 class WholeReconciliationOut(Out):
@@ -100,7 +91,7 @@ class ReconciliationsOut(Out):
     """A page of comparisons, the newest first."""
 
     reconciliations: list[ReconciliationOut]
-    next: str | None = Field(description="To be given as `after`; null: that was all.")
+    next: Next
 
 
 router = APIRouter(

@@ -13,7 +13,7 @@ from dca_daemon.domain.money import MSATS_PER_SAT
 from dca_daemon.domain.rights import Scope
 from dca_daemon.services import treasury
 from dca_daemon.services.treasury import Day, Move, MovePreview, Treasury
-from dca_daemon.web.api.values import Out
+from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import Desk, desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, cut
 from dca_daemon.web.problems import PROBLEMS
@@ -37,7 +37,7 @@ class DayOut(Out):
 
     @classmethod
     def of(cls, day: Day) -> DayOut:
-        return cls(**{name: getattr(day, name) for name in cls.model_fields})
+        return cls.from_view(day)
 
 
 class TreasuryOut(Out):
@@ -65,19 +65,13 @@ class TreasuryOut(Out):
     @classmethod
     def of(cls, view: Treasury, source: SourceWallet, zone: str) -> TreasuryOut:
         totals, owed = view.totals, view.totals.owed
-        return cls(
-            received_msat=totals.received_msat,
-            paid_clients_msat=totals.paid_clients_msat,
-            paid_receivers_msat=totals.paid_receivers_msat,
-            fees_msat=totals.fees_msat,
-            losses_msat=totals.losses_msat,
-            kept_msat=totals.kept_msat,
+        return cls.from_view(
+            totals,
             owed_sats=owed.clients_sats,
             gathered_sats=owed.gathered_sats,
             in_flight_sats=owed.in_flight_sats,
             credits_sats=owed.credits_sats,
             to_pay_sats=owed.to_pay_sats,
-            moved_msat=totals.moved_msat,
             source_balance_sats=source.balance_sats,
             source_trouble=source.trouble,
             reserve_sats=view.reserve_sats,
@@ -121,7 +115,7 @@ class MoveOut(Out):
 
     @classmethod
     def of(cls, move: Move) -> MoveOut:
-        return cls(id=move.move_id, **{name: getattr(move, name) for name in cls.model_fields if name != "id"})
+        return cls.from_view(move, id=move.move_id)
 
 
 class MovedOut(Out):
@@ -136,17 +130,14 @@ class MovedOut(Out):
     @classmethod
     def of(cls, done: tuple[MovePreview, Move]) -> MovedOut:
         seen, move = done
-        return cls(
-            move=MoveOut.of(move),
-            **{name: getattr(seen, name) for name in cls.model_fields if name != "move"},
-        )
+        return cls.from_view(seen, move=MoveOut.of(move))
 
 
 class MovesOut(Out):
     """A page of moves, the newest first."""
 
     moves: list[MoveOut]
-    next: str | None = Field(description="To be given as `after`; null: that was all.")
+    next: Next
 
 
 router = APIRouter(

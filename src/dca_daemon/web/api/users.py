@@ -13,7 +13,7 @@ from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.services import api_tokens, users
 from dca_daemon.services.api_tokens import TokenView
 from dca_daemon.services.users import UserView
-from dca_daemon.web.api.values import Out
+from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, cut
 from dca_daemon.web.problems import PROBLEMS
@@ -34,7 +34,7 @@ class UserOut(Out):
 
     @classmethod
     def of(cls, view: UserView) -> UserOut:
-        return cls.model_validate({name: getattr(view, name) for name in cls.model_fields})
+        return cls.from_view(view)
 
 
 class UsersOut(Out):
@@ -59,8 +59,7 @@ class TokenOut(Out):
 
     @classmethod
     def of(cls, view: TokenView) -> TokenOut:
-        fields = {name: getattr(view, name) for name in cls.model_fields if name not in ("id", "scopes")}
-        return cls.model_validate({"id": view.token_id, "scopes": list(view.scopes), **fields})
+        return cls.from_view(view, id=view.token_id)
 
 
 class AddedTokenOut(Out):
@@ -78,7 +77,7 @@ class TokensOut(Out):
     """A page of tokens, the newest first."""
 
     tokens: list[TokenOut]
-    next: str | None = Field(description="To be given as `after`; null: that was all.")
+    next: Next
 
 
 router = APIRouter(responses=PROBLEMS)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from dca_daemon.domain.rights import Scope
 from dca_daemon.services import webhooks
 from dca_daemon.services.webhooks import DeliveryView, WebhookView
-from dca_daemon.web.api.values import Out
+from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, cut
 from dca_daemon.web.rights import scoped
@@ -42,8 +42,7 @@ class WebhookOut(Out):
 
     @classmethod
     def of(cls, view: WebhookView) -> WebhookOut:
-        fields = {name: getattr(view, name) for name in cls.model_fields if name not in ("id", "kinds")}
-        return cls(id=view.webhook_id, kinds=list(view.kinds), **fields)
+        return cls.from_view(view, id=view.webhook_id, kinds=list(view.kinds))
 
 
 class AddedWebhookOut(Out):
@@ -81,15 +80,14 @@ class DeliveryOut(Out):
 
     @classmethod
     def of(cls, view: DeliveryView) -> DeliveryOut:
-        fields = {name: getattr(view, name) for name in cls.model_fields if name != "id"}
-        return cls(id=view.delivery_id, **fields)
+        return cls.from_view(view, id=view.delivery_id)
 
 
 class DeliveriesOut(Out):
     """A page of the delivery log, newest first."""
 
     deliveries: list[DeliveryOut]
-    next: str | None = Field(description="To be given as `after`; null: that was all.")
+    next: Next
 
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], dependencies=[Depends(scoped(Scope.ADMIN))])
