@@ -36,11 +36,12 @@ async def test_the_api_is_as_it_says(console: Console, tmp_path: Path) -> None:
     assert process.returncode == 0, out.decode()
 
 
-async def test_times_have_their_zone(console: Console) -> None:
+async def test_names_are_unique_and_times_have_their_zone(console: Console) -> None:
     ana = (await console.add_client("Ana")).client_id
     async with console.program() as program, console.program(Scope.CLIENT, client_id=ana) as own:
-        paths = (await program.get("/api/v1/openapi.json")).json()["paths"]
-        asked = 0
+        told = (await program.get("/api/v1/openapi.json")).json()
+        assert [name for name in told["components"]["schemas"] if "__" in name] == []  # two have one name
+        paths, asked = told["paths"], 0
         for path, methods in paths.items():
             for given in methods.get("get", {}).get("parameters", ()):
                 if given["name"] not in ("since", "until"):

@@ -81,7 +81,7 @@ class SplitOut(Out):
     fiat_per_btc: str | None
 
 
-class ShareOut(Out):
+class ClientShareOut(Out):
     """A client's share of the principal."""
 
     client_id: int
@@ -113,7 +113,7 @@ class CashOutWholeOut(Out):
     cash_out: CashOutEntryOut
     source_row: dict[str, Any]
     split: SplitOut | None
-    shares: list[ShareOut]
+    shares: list[ClientShareOut]
     commission: list[CommissionPartOut]
     explanation: list[str]
     log: list[dict[str, Any]]

@@ -17,8 +17,8 @@ from dca_daemon.services.fixed_amounts import FixedAmount
 from dca_daemon.services.fixed_runs import Run
 from dca_daemon.services.fixed_schedules import Schedule
 from dca_daemon.services.fixed_status import PastRun, Preview, Purchase
-from dca_daemon.services.pools import Pool
 from dca_daemon.services.rates import utc_now
+from dca_daemon.web.api.machines import PoolOut
 from dca_daemon.web.api.values import Amount, Next, Out, fiat
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, cut
@@ -30,18 +30,6 @@ UPCOMING = 5
 PoolQuery = Annotated[
     str | None, Query(max_length=200, description="By number or name; without it the default pool.")
 ]
-
-
-class PoolOut(Out):
-    """A pool."""
-
-    id: int
-    name: str
-    currency: str
-
-    @classmethod
-    def of(cls, pool: Pool) -> PoolOut:
-        return cls(id=pool.pool_id, name=pool.name, currency=pool.currency)
 
 
 class SlotOut(Out):

@@ -46,7 +46,7 @@ class MachineOut(Out):
         return cls.from_view(view)
 
 
-class MovedOut(Out):
+class MachineMovedOut(Out):
     """A machine after a decision on its pool, and what became of the cash-outs that had waited for it."""
 
     machine: MachineOut
@@ -56,7 +56,7 @@ class MovedOut(Out):
     not_distributed: int
 
     @classmethod
-    def of(cls, moved: Moved) -> MovedOut:
+    def of(cls, moved: Moved) -> MachineMovedOut:
         return cls.from_view(moved, machine=MachineOut.of(moved.machine))
 
 

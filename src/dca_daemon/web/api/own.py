@@ -170,7 +170,7 @@ class OwnAccountOut(Out):
     may_change_amount: bool
 
 
-class PurchaseOut(Out):
+class OwnPurchaseOut(Out):
     """What the client got when its cash went out; its price is the exact pair of `sats` and `fiat`."""
 
     model_config = ConfigDict(
@@ -206,14 +206,14 @@ class PurchaseOut(Out):
     paid_at: datetime | None
 
     @classmethod
-    def of(cls, one: Purchase) -> PurchaseOut:
+    def of(cls, one: Purchase) -> OwnPurchaseOut:
         return cls.from_view(one, fiat=fiat(one.fiat_minor, one.currency))
 
 
 class PurchasesOut(Out):
     """A page of purchases, the newest first."""
 
-    purchases: list[PurchaseOut]
+    purchases: list[OwnPurchaseOut]
     next: Next
 
 
@@ -279,7 +279,7 @@ async def list_purchases(request: Request, caller: Own, limit: Limit = PAGE, aft
     found = await client_account.purchases(desk.db, client_id, limit=limit + 1, after=place)
     seal = sealed(desk.keys, PURCHASES, client_id)
     page = cut(found, limit, lambda one: seal(one.record_id))
-    return PurchasesOut(purchases=[PurchaseOut.of(one) for one in page.items], next=page.next)
+    return PurchasesOut(purchases=[OwnPurchaseOut.of(one) for one in page.items], next=page.next)
 
 
 @router.get("/deposits", summary="List the own deposits")

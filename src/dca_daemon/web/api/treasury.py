@@ -118,7 +118,7 @@ class MoveOut(Out):
         return cls.from_view(move, id=move.move_id)
 
 
-class MovedOut(Out):
+class SatsMovedOut(Out):
     """A move that was written down, and what the books say of both wallets before and after."""
 
     move: MoveOut
@@ -128,7 +128,7 @@ class MovedOut(Out):
     source_after_msat: int
 
     @classmethod
-    def of(cls, done: tuple[MovePreview, Move]) -> MovedOut:
+    def of(cls, done: tuple[MovePreview, Move]) -> SatsMovedOut:
         seen, move = done
         return cls.from_view(seen, move=MoveOut.of(move))
 

@@ -43,7 +43,7 @@ class Allow(Wish):
     reason: OptionalReason = None
 
 
-class AddToken(Wish):
+class AddClientToken(Wish):
     """A token for a program of the client's."""
 
     client_id: ClientId
@@ -94,7 +94,7 @@ async def _allow(call: Call, wish: Allow) -> AccessView:
     )
 
 
-async def _add_token(call: Call, wish: AddToken) -> MadeToken:
+async def _add_token(call: Call, wish: AddClientToken) -> MadeToken:
     client = await clients.show(call.db, str(wish.client_id))
     view, secret = await api_tokens.add(
         call.db,
@@ -175,7 +175,7 @@ ACTIONS = (
         path="/clients/{client_id}/token",
         api_path="/clients/{client_id}/tokens",
         api_status=201,
-        wish=AddToken,
+        wish=AddClientToken,
         role=Role.ADMIN,
         scope=Scope.ADMIN,
         explanation="For a program that reads the client's account through the API, and nobody else's. It is "

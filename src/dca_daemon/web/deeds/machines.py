@@ -13,7 +13,7 @@ from dca_daemon.services.cash import Movement
 from dca_daemon.services.machines import MachineView, Moved
 from dca_daemon.services.pools import Pool
 from dca_daemon.web.actions import Action, Call, Facts, Standing
-from dca_daemon.web.api.machines import CashMovedOut, MachineOut, MovedOut, PoolOut
+from dca_daemon.web.api.machines import CashMovedOut, MachineMovedOut, MachineOut, PoolOut
 from dca_daemon.web.wishes import FiatAmount, MachineRef, PoolRef, Reason, Text, Wish
 
 DeviceId = Annotated[Text, Field(title="Machine", description="Its device id.")]
@@ -132,8 +132,8 @@ ACTIONS = (
         facts=_moved_facts,
         leads_to=lambda moved: "/machines",
         said=lambda moved: f"{_called(moved.machine)} is in the pool {moved.machine.pool}.",
-        answer=MovedOut.of,
-        answer_model=MovedOut,
+        answer=MachineMovedOut.of,
+        answer_model=MachineMovedOut,
     ),
     Action(
         name="machine.accept",
@@ -147,8 +147,8 @@ ACTIONS = (
         facts=_moved_facts,
         leads_to=lambda moved: "/machines",
         said=lambda moved: f"{_called(moved.machine)} stays in the pool {moved.machine.pool}.",
-        answer=MovedOut.of,
-        answer_model=MovedOut,
+        answer=MachineMovedOut.of,
+        answer_model=MachineMovedOut,
     ),
     Action(
         name="machine.name",

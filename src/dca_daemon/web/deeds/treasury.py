@@ -11,7 +11,7 @@ from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.services import treasury
 from dca_daemon.services.treasury import Move, MovePreview
 from dca_daemon.web.actions import Action, Call, Facts
-from dca_daemon.web.api.treasury import MovedOut
+from dca_daemon.web.api.treasury import SatsMovedOut
 from dca_daemon.web.wishes import Reason, WholeSats, Wish
 
 
@@ -72,7 +72,7 @@ ACTIONS = (
         facts=_facts,
         leads_to=lambda done: "/treasury",
         said=lambda done: f"Move {done[1].move_id} is written down: {words(done[1].sats, done[1].fee_sats)}.",
-        answer=MovedOut.of,
-        answer_model=MovedOut,
+        answer=SatsMovedOut.of,
+        answer_model=SatsMovedOut,
     ),
 )
