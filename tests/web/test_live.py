@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from dca_daemon.domain.errors import ConflictError, DcaError, InputError
+from dca_daemon.domain.errors import DcaError, InputError
 from dca_daemon.ledger.db import Database
 from dca_daemon.ledger.signals import Signals
 from dca_daemon.services.audit import audit
@@ -23,7 +23,8 @@ from dca_daemon.services.events import Feed
 from dca_daemon.services.subscriptions import Subscriptions
 from dca_daemon.web import live
 from dca_daemon.web.api import events
-from dca_daemon.web.live import Live, StreamTimes, TooManyStreamsError
+from dca_daemon.web.live import Live, StreamTimes
+from dca_daemon.web.problems import status_of
 from tests.fixtures.postgres import TestDb
 
 STREAM = "/api/v1/events/stream"
@@ -58,7 +59,8 @@ class Site:
 
 
 async def refused(request: Request, error: Exception) -> Response:
-    status = 503 if isinstance(error, TooManyStreamsError) else 409 if isinstance(error, ConflictError) else 400
+    assert isinstance(error, DcaError)
+    status = 400 if type(error) is InputError else status_of(error)
     return JSONResponse({"detail": str(error)}, status_code=status)
 
 

@@ -40,6 +40,7 @@ _STATUS = {
     "database": 503,
     "source": 503,
     "no-rate": 503,
+    "too-many-streams": 503,
 }
 
 
