@@ -20,7 +20,7 @@ from dca_daemon.web.action_pages import prepared
 from dca_daemon.web.actions import Action, Call
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.rights import Caller, scoped
-from dca_daemon.web.wishes import Wish
+from dca_daemon.web.wishes import Wish, with_example
 
 IdempotencyKey = Annotated[
     str | None,
@@ -95,7 +95,7 @@ def _signature(action: Action[Any, Any]) -> inspect.Signature:
     if rest := {name: info for name, info in fields.items() if name not in action.path_fields}:
         model = create_model(
             f"{action.wish.__name__}Body",
-            __config__=action.wish.model_config,
+            __config__=with_example(action.wish, action.path_fields),
             __doc__=action.wish.__doc__,
             **{name: (info.annotation, info) for name, info in rest.items()},  # type: ignore[call-overload]
         )

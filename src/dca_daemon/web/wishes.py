@@ -26,6 +26,11 @@ class Wish(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+def like(body: dict[str, Any]) -> ConfigDict:
+    """Has the API's documentation show this body, in place of what is needed with the fields' own examples."""
+    return ConfigDict(json_schema_extra={"examples": [body]})
+
+
 @dataclass(frozen=True, slots=True)
 class Widget:
     """How a form shows a field: `text`, `area`, `password`, `file`. What is `secret` is never sent back."""
@@ -152,6 +157,15 @@ def as_posted(form: FormData) -> dict[str, str]:
     """The fields of a posted form; what was ticked of several, as one text. Files are left out."""
     texts = [(name, text) for name, text in form.multi_items() if isinstance(text, str)]
     return {name: " ".join(text for other, text in texts if other == name) for name, _ in texts}
+
+
+def with_example(wish: type[Wish], leave_out: Sequence[str] = ()) -> ConfigDict:
+    """The model's configuration with a body as a program may send it; `leave_out`: what is no part of it."""
+    if "json_schema_extra" in wish.model_config:
+        return wish.model_config
+    needed = ((n, info) for n, info in wish.model_fields.items() if info.is_required() and n not in leave_out)
+    body = {n: info.examples[0] if info.examples else _kind(info.annotation)[1][0] for n, info in needed}
+    return {**wish.model_config, **like(body)}
 
 
 def from_form(wish: type[Wish], fields: Mapping[str, str]) -> dict[str, Any]:

@@ -12,11 +12,13 @@ from dca_daemon.services.adjustments import Adjustment
 from dca_daemon.web.actions import Action, Call, Facts
 from dca_daemon.web.api.adjustments import AdjustedOut
 from dca_daemon.web.deeds.clients import ClientId
-from dca_daemon.web.wishes import PoolRef, Reason, Text, Wish
+from dca_daemon.web.wishes import PoolRef, Reason, Text, Wish, like
 
 
 class AdjustClient(Wish):
     """Either fiat or sats."""
+
+    model_config = like({"fiat": "-100.50", "reason": "counted again"})
 
     client_id: ClientId
     fiat: Annotated[

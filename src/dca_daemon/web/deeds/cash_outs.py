@@ -19,7 +19,7 @@ from dca_daemon.services.decisions import Several
 from dca_daemon.services.manual_cash_outs import Entry
 from dca_daemon.web.actions import Action, Call, Facts
 from dca_daemon.web.api.cash_outs import CashOutWholeOut, SeveralOut
-from dca_daemon.web.wishes import FiatAmount, Id, MachineRef, Reason, Text, Wish
+from dca_daemon.web.wishes import FiatAmount, Id, MachineRef, Reason, Text, Wish, like
 
 AT_ONCE = 100
 
@@ -45,6 +45,18 @@ class DistributeFiltered(Wish):
 
 class EnterCashOut(Wish):
     """What was settled outside of Lamassu, or otherwise than its row says."""
+
+    model_config = like(
+        {
+            "reference": "ticket-17",
+            "fiat": "1000",
+            "sats": 256000,
+            "machine": "Mercado Central",
+            "at": "2026-01-31T14:05:00-06:00",
+            "commission_percent": "5.5",
+            "reason": "the network was down",
+        }
+    )
 
     reference: Annotated[
         Text,

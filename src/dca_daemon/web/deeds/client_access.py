@@ -15,7 +15,7 @@ from dca_daemon.web.actions import Action, Call, Facts
 from dca_daemon.web.api.client_access import AccessOut, MadeLinkOut, MadeTokenOut
 from dca_daemon.web.deeds.clients import ClientId, OptionalReason
 from dca_daemon.web.personal import link_to
-from dca_daemon.web.wishes import Id, Text, Wish
+from dca_daemon.web.wishes import Id, Text, Wish, like
 
 
 class OneClient(Wish):
@@ -27,12 +27,16 @@ class OneClient(Wish):
 class RevokeLink(Wish):
     """Whose link ends."""
 
+    model_config = like({"reason": "the phone is lost"})
+
     client_id: ClientId
     reason: OptionalReason = None
 
 
 class Allow(Wish):
     """What the client may change by itself; what is not given stays as it was."""
+
+    model_config = like({"switch_mode": True, "change_amount": False})
 
     client_id: ClientId
     switch_mode: Annotated[bool | None, Field(title="It may switch its mode", examples=[True])] = None

@@ -15,7 +15,7 @@ from dca_daemon.services import clients, destinations
 from dca_daemon.services.clients import ClientView, Mode, Status
 from dca_daemon.web.actions import Action, Call, Facts, Standing
 from dca_daemon.web.api.clients import AddedClientOut, ClientOut, RedirectedOut
-from dca_daemon.web.wishes import Id, Text, Widget, Wish
+from dca_daemon.web.wishes import Id, Text, Widget, Wish, like
 
 ClientId = Annotated[Id, Field(title="Client", description="The client's number.")]
 ModeName = Literal["flow", "fixed"]
@@ -62,6 +62,8 @@ def blame(wish: Wish, error: DcaError) -> None:
 class Named(Wish):
     """What is called so."""
 
+    model_config = like({"name": "Ana", "mode": "flow", "lightning_address": "ana@example.com"})
+
     name: ClientName
 
 
@@ -85,6 +87,8 @@ class RenameClient(Wish):
 class SetMode(Wish):
     """How it buys from now on."""
 
+    model_config = like({"mode": "fixed", "reason": "she asked for it"})
+
     client_id: ClientId
     mode: Annotated[ModeName, Field(title="Mode")]
     reason: OptionalReason = None
@@ -93,12 +97,16 @@ class SetMode(Wish):
 class SetStatus(Wish):
     """Whether it takes part."""
 
+    model_config = like({"reason": "on a journey"})
+
     client_id: ClientId
     reason: OptionalReason = None
 
 
 class SetDestination(Elsewhere):
     """Where it is paid from now on."""
+
+    model_config = like({"lightning_address": "ana@example.com", "reason": "a new wallet"})
 
     client_id: ClientId
     reason: OptionalReason = None

@@ -19,7 +19,7 @@ from dca_daemon.services.commission_release import Gathered
 from dca_daemon.web.actions import Action, Call, Facts, Standing
 from dca_daemon.web.api.commission import AddedReceiverOut, CommissionChangeOut, ReleasedOut
 from dca_daemon.web.deeds.clients import blame
-from dca_daemon.web.wishes import ClientRef, Id, Reason, Text, WholeSats, Widget, Wish
+from dca_daemon.web.wishes import ClientRef, Id, Reason, Text, WholeSats, Widget, Wish, like
 
 _SHARES_MAX_CHARS = 5_000
 Shares = Annotated[
@@ -66,6 +66,8 @@ class SetShares(Wish):
 class AddReceiver(Wish):
     """A wallet that only receives commission. One way to pay it."""
 
+    model_config = like({"name": "Office", "lightning_address": "office@example.com"})
+
     name: Annotated[Text, Field(title="Name", description="Of its own among clients and receivers.")]
     invoice_key: Annotated[
         Text | None,
@@ -80,6 +82,8 @@ class AddReceiver(Wish):
 
 class Release(Wish):
     """Gathered commission becomes payable."""
+
+    model_config = like({"receiver": "Ana"})
 
     receiver: ClientRef | None = None
 

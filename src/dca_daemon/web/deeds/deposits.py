@@ -13,7 +13,7 @@ from dca_daemon.services.cash import Movement
 from dca_daemon.services.deposits import BalanceChange, DepositView
 from dca_daemon.web.actions import Action, Call, Facts, Standing
 from dca_daemon.web.api.deposits import BalanceChangeOut, DepositOut, GivenBackOut
-from dca_daemon.web.wishes import ClientRef, FiatAmount, Id, MachineRef, PoolRef, Reason, Text, Wish
+from dca_daemon.web.wishes import ClientRef, FiatAmount, Id, MachineRef, PoolRef, Reason, Text, Wish, like
 
 DepositId = Annotated[Id, Field(title="Deposit", description="The deposit's number.")]
 
@@ -32,6 +32,8 @@ class RecordDeposit(Wish):
 
 class ConfirmDeposit(Wish):
     """The notes are in the machine."""
+
+    model_config = like({"machine": "Mercado Central"})
 
     deposit_id: DepositId
     machine: MachineRef | None = None

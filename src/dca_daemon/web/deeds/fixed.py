@@ -18,7 +18,7 @@ from dca_daemon.services.rates import utc_now
 from dca_daemon.web.actions import Action, Call, Facts, Standing
 from dca_daemon.web.api.fixed import FixedAmountOut, RunOut, ScheduleOut
 from dca_daemon.web.market import MarketRates
-from dca_daemon.web.wishes import ClientRef, PoolRef, Reason, Text, Wish
+from dca_daemon.web.wishes import ClientRef, PoolRef, Reason, Text, Wish, like
 
 MaxPerDay = Annotated[
     Text, Field(title="Most a day", description="For each client without a maximum of its own, such as 2000.")
@@ -27,6 +27,8 @@ MaxPerDay = Annotated[
 
 class SetSchedule(Wish):
     """When a pool's clients buy; what is not given stays as it was."""
+
+    model_config = like({"times": "08:00, 18:00", "zone": "America/Guatemala", "max_per_day": "2000"})
 
     pool: PoolRef | None = None
     zone: Annotated[Text | None, Field(title="Zone", description="IANA name.", examples=["America/Guatemala"])] = (
@@ -52,12 +54,16 @@ class SetSchedule(Wish):
 class StopSchedule(Wish):
     """Nothing is run any more."""
 
+    model_config = like({"reason": "the machine is on its way"})
+
     pool: PoolRef | None = None
     reason: Reason | None = None
 
 
 class SetAmount(Wish):
     """What a client buys for a day, or its maximum."""
+
+    model_config = like({"client": "Ana", "per_day": "250"})
 
     client: ClientRef
     per_day: Annotated[
@@ -73,6 +79,8 @@ class SetAmount(Wish):
 
 class RunByHand(Wish):
     """The earliest time of today that has not been run."""
+
+    model_config = like({"reason": "the daemon was down"})
 
     pool: PoolRef | None = None
     time: Annotated[

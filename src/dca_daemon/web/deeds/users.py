@@ -11,7 +11,7 @@ from dca_daemon.services import second_factor, users
 from dca_daemon.services.users import UserView
 from dca_daemon.web.actions import Action, Call, Facts
 from dca_daemon.web.api.users import UserOut
-from dca_daemon.web.wishes import Reason, Text, Widget, Wish
+from dca_daemon.web.wishes import Reason, Text, Widget, Wish, like
 
 UserName = Annotated[Text, Field(title="Name", description="The user's name.", examples=["ana"])]
 NewName = Annotated[
@@ -34,6 +34,8 @@ Password = Annotated[
 
 class AddUser(Wish):
     """Somebody who may use the console. Without a password only a login link lets them in."""
+
+    model_config = like({"name": "ana", "role": "operator", "password": "four words by chance"})
 
     name: NewName
     role: ItsRole
