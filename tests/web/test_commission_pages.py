@@ -90,11 +90,31 @@ async def test_commission_by_the_api(console: Console) -> None:
         ]
         assert first.status_code == 201 and first.json() == second.json()
         assert first.json()["destination"] == "office@example.com"
-        bad = await program.post("/api/v1/commission/versions", json={"shares": "Ana: x"})
-        assert bad.status_code == 422 and bad.json()["errors"][0]["field"] == "shares"
-        asked = {"shares": "Ana: 50", "times": "00:00", "zone": "America/Guatemala"}
-        made = await program.post("/api/v1/commission/versions", json=asked)
-        assert made.status_code == 201 and made.json()["version"]["house_percent"] == "50"
+        path = "/api/v1/commission/versions"
+        half, none = (
+            {"receiver": "Ana", "percent": "50"},
+            {"receiver": "Office", "percent": "12.5", "active": False},
+        )
+        for shares, why in (
+            ([half, {"receiver": "Office", "percent": "x"}], "Office: 'x' is not a percentage"),
+            ([{"receiver": "Nobody", "percent": "1"}], "'Nobody'"),
+            ([{"receiver": "Ana"}], "this is needed"),
+            ([{**half, "more": 1}], "no such field"),
+            ([half, half], "two shares"),
+        ):
+            bad = await program.post(path, json={"shares": shares})
+            (wrong,) = bad.json()["errors"]
+            assert wrong["field"].startswith("shares") and why in wrong["message"], bad.text
+        assert (await program.post(path, json={})).status_code == 422
+        made = await program.post(
+            path, json={"shares": [half, none], "times": "00:00", "zone": "America/Guatemala"}
+        )
+        version = made.json()["version"]
+        assert made.status_code == 201 and version["house_percent"] == "50"
+        told = [(one["receiver"], one["percent"], one["active"]) for one in version["shares"]]
+        assert told == [("Ana", "50", True), ("Office", "12.5", False)]
+        gone = await program.post(f"{path}?dry_run=true", json={"shares": []})
+        assert gone.json()["version"]["shares"] == [] and gone.json()["version"]["house_percent"] == "100"
         await client(console.db, "20000")
         await Intake(console.db, IntakeConfig()).process([success()])
         now = (await program.get("/api/v1/commission")).json()

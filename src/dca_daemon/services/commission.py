@@ -153,6 +153,17 @@ def parse_shares(text: str) -> Wish:
     return Wish(shares=tuple(shares), inactive=tuple(inactive))
 
 
+def listed_shares(shares: Sequence[tuple[str, str, bool]]) -> Wish:
+    """The same of a list: receiver, percentage as typed, whether it gets something now. Raises `InputError`."""
+    for receiver, percent, _ in shares:
+        try:
+            parse_percent(percent)
+        except InputError as error:
+            raise InputError(f"{plain(receiver)}: {error.message}", field="shares") from None
+    inactive = tuple(receiver for receiver, _, active in shares if not active)
+    return Wish(tuple((receiver, percent) for receiver, percent, _ in shares), inactive=inactive)
+
+
 def written_shares(version: Version) -> str:
     """The shares as `parse_shares` reads them."""
     return "\n".join(

@@ -19,7 +19,7 @@ from dca_daemon.web.desk import Desk, desk_of
 from dca_daemon.web.rendering import page, see_other
 from dca_daemon.web.rights import Person, at_least
 from dca_daemon.web.suggestions import suggestions
-from dca_daemon.web.wishes import Wish, as_posted, form_fields, from_form, problems
+from dca_daemon.web.wishes import Wish, as_posted, as_typed, form_fields, from_form, problems
 
 AGAIN = "again"  # back from the preview to the form
 
@@ -188,7 +188,9 @@ async def _confirmed(request: Request, action: Action[Any, Any], person: Person,
     except NotAsShownError:
         raise
     except DcaError as error:
-        return await _refused(request, action, _without_secrets(action, _texts(intent.fields)), error)
+        return await _refused(
+            request, action, _without_secrets(action, as_typed(action.wish, intent.fields)), error
+        )
     if isinstance(result, str):
         return see_other(request, result, "That is done already: nothing was done a second time.")
     return see_other(request, action.leads_to(result), action.says(result))
@@ -208,7 +210,7 @@ async def _again(
 ) -> Response:
     """Back to the form with what was entered; or, when it would come to something else, a new look."""
     _, intent = await _offered(request, action, person, token)
-    shown = _without_secrets(action, _texts(intent.fields))
+    shown = _without_secrets(action, as_typed(action.wish, intent.fields))
     return await _form(request, action, shown, error=say, status=200 if say is None else 409)
 
 
@@ -219,12 +221,6 @@ def _named(action: Action[Any, Any], wish: Wish) -> str:
 def _path_named(action: Action[Any, Any], values: Mapping[str, Any]) -> str:
     """The action on this subject: an intent for one deposit confirms no other."""
     return f"{action.name} {at(action.path, values)}"
-
-
-def _texts(fields: Mapping[str, Any]) -> dict[str, str]:
-    """As a form has them: a box that is not ticked is not there."""
-    given = {name: value for name, value in fields.items() if value is not None and value is not False}
-    return {name: " ".join(value) if isinstance(value, list) else str(value) for name, value in given.items()}
 
 
 def _without_secrets(action: Action[Any, Any], posted: Mapping[str, str]) -> dict[str, str]:

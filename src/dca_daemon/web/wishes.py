@@ -7,7 +7,7 @@ what the door itself can see: what is missing, too long, or no choice.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -39,6 +39,7 @@ class Widget:
     secret: bool = False
     suggestions: str | None = None  # which list of names is offered: clients, pools, machines
     max_chars: int = 500  # of an area
+    written: Callable[[Any], str] | None = None  # a value that is no text, as a form has it
 
 
 _Trimmed = StringConstraints(strip_whitespace=True, min_length=1, max_length=500)
@@ -106,7 +107,7 @@ def form_fields(wish: type[Wish], leave_out: Sequence[str] = ()) -> tuple[FormFi
 
 
 def _form_field(name: str, info: FieldInfo) -> FormField:
-    widget = next((m for m in _metadata(info) if isinstance(m, Widget)), Widget())
+    widget = _widget(info)
     kind, choices = _kind(info.annotation)
     return FormField(
         name=name,
@@ -120,6 +121,10 @@ def _form_field(name: str, info: FieldInfo) -> FormField:
         example=_example(info),
         max_chars=widget.max_chars,
     )
+
+
+def _widget(info: FieldInfo) -> Widget:
+    return next((m for m in _metadata(info) if isinstance(m, Widget)), Widget())
 
 
 def _example(info: FieldInfo) -> str:
@@ -178,6 +183,18 @@ def from_form(wish: type[Wish], fields: Mapping[str, str]) -> dict[str, Any]:
         elif get_origin(info.annotation) is list and name in values:
             values[name] = values[name].replace(",", " ").split()
     return values
+
+
+def as_typed(wish: type[Wish], fields: Mapping[str, Any]) -> dict[str, str]:
+    """Values as a form has them: a box that is not ticked is not there."""
+    given = {name: value for name, value in fields.items() if value is not None and value is not False}
+    return {name: _typed(_widget(wish.model_fields[name]), value) for name, value in given.items()}
+
+
+def _typed(widget: Widget, value: Any) -> str:
+    if widget.written is not None:
+        return widget.written(value)
+    return " ".join(value) if isinstance(value, list) else str(value)
 
 
 def problems(error: ValidationError) -> dict[str, str]:

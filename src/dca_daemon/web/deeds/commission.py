@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, Field
 
 from dca_daemon.domain.commission import percent_text
 from dca_daemon.domain.errors import ConflictError, DcaError, InputError
@@ -21,24 +22,67 @@ from dca_daemon.web.api.commission import AddedReceiverOut, CommissionChangeOut,
 from dca_daemon.web.deeds.clients import blame
 from dca_daemon.web.wishes import ClientRef, Id, Reason, Text, WholeSats, Widget, Wish, like
 
+_SHARES_MAX = 200
 _SHARES_MAX_CHARS = 5_000
+
+
+class Share(BaseModel):
+    """One receiver's share; one that is not active gets nothing for now."""
+
+    model_config = Wish.model_config
+
+    receiver: Annotated[Text, Field(description="Its number or name.")]
+    percent: Annotated[Text, Field(description="A decimal number, at most two digits after the point.")]
+    active: bool = True
+
+
+def _read(value: object) -> object:
+    """What people write in lines, as programs send it."""
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        raise ValueError("this is needed")
+    if len(value) > _SHARES_MAX_CHARS:
+        raise ValueError(f"at most {_SHARES_MAX_CHARS} characters")
+    try:
+        found = commission.parse_shares(value)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+    return [{"receiver": r, "percent": p, "active": r not in found.inactive} for r, p in found.shares or ()]
+
+
+def _written(shares: Sequence[Mapping[str, Any]]) -> str:
+    return "\n".join(f"{s['receiver']}: {s['percent']}{'' if s['active'] else ' inactive'}" for s in shares)
+
+
 Shares = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=_SHARES_MAX_CHARS),
+    Annotated[list[Share], Field(max_length=_SHARES_MAX)] | None,
+    BeforeValidator(_read),
     Field(
         title="Shares",
-        description="All of them, a line each: a receiver, a colon, its percentage; with `inactive` behind, it "
-        "gets nothing for now. Who is not named has none any more. Empty: they stay as they are.",
-        examples=["Ana: 20\nOffice wallet: 12.5 inactive"],
+        description="All of them; who is not named has none any more. In a form a line each: a receiver, a colon, "
+        "its percentage; with `inactive` behind, it gets nothing for now. Left out, they stay as they are.",
     ),
-    Widget("area", max_chars=_SHARES_MAX_CHARS),
+    Widget("area", max_chars=_SHARES_MAX_CHARS, written=_written),
 ]
 
 
 class SetShares(Wish):
     """A new version of the shares, or of when they are paid."""
 
-    shares: Shares | None = None
+    model_config = like(
+        {
+            "shares": [
+                {"receiver": "Ana", "percent": "20"},
+                {"receiver": "Office", "percent": "12.5", "active": False},
+            ],
+            "times": "18:30",
+            "zone": "America/Guatemala",
+            "reason": "the office has closed",
+        }
+    )
+
+    shares: Shares = None
     none: Annotated[bool, Field(title="No shares: all commission stays with the house")] = False
     at_once: Annotated[bool, Field(title="Pay commission with each cash-out")] = False
     times: Annotated[
@@ -89,11 +133,11 @@ class Release(Wish):
 
 
 async def _set(call: Call, wish: SetShares) -> Change:
-    if wish.shares is not None and wish.none:
+    if wish.shares and wish.none:
         raise InputError("give shares, or none, not both", field="shares")
-    given = commission.Wish(shares=()) if wish.none else commission.parse_shares(wish.shares or "")
-    if not wish.none and not given.shares:
-        given = commission.Wish()
+    given = commission.Wish()
+    if wish.shares is not None or wish.none:
+        given = commission.listed_shares([(one.receiver, one.percent, one.active) for one in wish.shares or ()])
     rule = commission.pay_rule(
         at_once=wish.at_once,
         times=[] if wish.times is None else wish.times.split(","),
