@@ -18,7 +18,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
 from dca_daemon.domain.rights import Role
-from dca_daemon.services import audit, cash_outs, deposits, users
+from dca_daemon.services import audit, cash_outs, clients, deposits, users
 from dca_daemon.web.navigation import MENU
 from tests.services.fixed_bench import PRICE, Feed
 from tests.web.conftest import Console
@@ -142,14 +142,34 @@ async def test_a_client_and_its_own_page(console: Console, monkeypatch: pytest.M
     async with served(console) as address, chromium() as browser:
         for scheme, width in (("light", 1200), ("dark", 390), ("light", 390)):
             context = await browser.new_context(
-                java_script_enabled=True,
                 viewport={"width": width, "height": 844},
                 color_scheme=scheme,  # type: ignore[arg-type]
             )
             page = await context.new_page()
             await page.goto(address + link)
             await check(page, f"own-{scheme}-{width}")
-            assert await page.evaluate("document.documentElement.scrollWidth") <= width
+            for part in (
+                "document.documentElement",
+                *(f"document.querySelectorAll('.wide')[{n}]" for n in (0, 1)),
+            ):
+                assert await page.evaluate(f"{part}.scrollWidth - {part}.clientWidth") <= 0, (part, width)
+        await page.fill("input[name=per_day]", "99999")
+        await page.click("text=Change it")
+        assert "more than the maximum" in await page.inner_text(".wrong")
+        assert await page.input_value("input[name=per_day]") == "99999"
+        await check(page, "own-refused")
+        await page.fill("input[name=per_day]", "120.50")
+        await page.click("text=Change it")
+        await check(page, "own-preview")
+
+        plain = await (await browser.new_context(java_script_enabled=False)).new_page()
+        await plain.goto(address + link)
+        await plain.click("text=Switch to fixed mode")
+        await plain.click("text=Do it")
+        await plain.wait_for_selector("text=You are in fixed mode.")
+        await plain.click("text=All purchases")
+        await plain.wait_for_selector("h1:text-is('Purchases')")
+    assert (await clients.show(console.db, "Ana")).mode is clients.Mode.FIXED
 
 
 def refused_to(role: Role) -> list[re.Pattern[str]]:
