@@ -11,8 +11,9 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from dca_daemon.domain.errors import DatabaseError
 from dca_daemon.domain.rights import Role, Scope
-from dca_daemon.services import client_access, client_account, clients
+from dca_daemon.services import client_access, client_account, clients, deposits, pools
 from dca_daemon.services.audit import list_all as audit_list
 from dca_daemon.services.clients import Mode
 from tests.services.fixed_bench import PRICE, Feed
@@ -94,6 +95,57 @@ async def test_what_opens_nothing_is_answered_alike_and_no_log_has_a_link(consol
     assert link.removeprefix("/my/") not in repr(logged) and newer not in repr(logged)
     kept = repr(await audit_list(console.db, limit=200))
     assert link.removeprefix("/my/") not in kept and newer not in kept
+
+
+async def test_what_fails_here_is_told_to_nobody(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, link = await a_client_with_a_past(console, cash_outs=0)
+    transport = httpx.ASGITransport(app=console.app, raise_app_exceptions=False)
+    for error, status in ((DatabaseError("no connection to db.internal"), 503), (RuntimeError("a bug"), 500)):
+
+        async def fails(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(client_account, "of", fails)
+        with capture_logs() as logged:
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8018") as browser:
+                answer = await browser.get(link)
+            async with console.program(Scope.CLIENT, client_id=ana) as program:
+                problem = await program.get("/api/v1/me")
+        assert answer.status_code == problem.status_code == status
+        for text in (answer.text, problem.text):
+            assert "db.internal" not in text and "a bug" not in text
+        assert logged and link.removeprefix("/my/") not in repr(logged)
+
+
+async def test_a_client_of_two_pools_chooses_among_its_own(console: Console) -> None:
+    ana, link = await a_client_with_a_past(console, cash_outs=1)
+    for name, code in (("Tokyo", "JPY"), ("Lima", "PEN")):
+        await pools.add(console.db, name=name, currency=code, actor="os:test")
+    yen = await deposits.record(
+        console.db, client="Ana", amount="90000", currency=None, note=None, actor="os:test", pool="Tokyo"
+    )
+    await deposits.confirm(console.db, yen.deposit_id, actor="os:test")
+    async with console.stranger() as browser, console.program(Scope.CLIENT, client_id=ana) as program:
+        page = (await browser.get(link)).text
+        for words in ("In GTQ", "In JPY", "90,000 JPY", "Cash left", "(Tokyo)"):
+            assert words in page, words
+        assert "Lima" not in page
+        preview = await browser.post(link, data={"deed": "amount", "pool": "Tokyo", "per_day": "500"})
+        assert "500 JPY" in preview.text
+        assert (await confirm(browser, link, "amount", preview)).status_code == 303
+        finer = await browser.post(link, data={"deed": "amount", "pool": "Tokyo", "per_day": "1.5"})
+        assert (
+            finer.status_code == 422
+            and 'id="amount-2-wrong"' in finer.text
+            and 'id="amount-1-wrong"' not in finer.text
+        )
+        said = []
+        for pool in ("Lima", "Nowhere", None):
+            answer = await program.post("/api/v1/me/amount", json={"per_day": "1", "pool": pool})
+            said.append(answer.json()["errors"])
+        assert said[0] == said[1] != said[2] and {one[0]["field"] for one in said} == {"pool"}
+        fixed = (await program.get("/api/v1/me")).json()["fixed"]
+        assert [(one["currency"], one["per_day"]) for one in fixed] == [("GTQ", "250.00"), ("JPY", "500")]
 
 
 async def test_it_changes_its_mode_and_amount_where_it_may(console: Console) -> None:
