@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope, Send
 
 from dca_daemon.domain.rights import Role
 from dca_daemon.services import users
@@ -125,6 +128,38 @@ async def test_bodies_have_a_limit(console: Console) -> None:
         assert answer.status_code == 413 and answer.json()["code"] == "http"
         fits = b"name=" + b"x" * 900
         assert (await browser.post("/login", content=fits, headers=form)).status_code == 422
+
+
+async def test_bodies_have_a_deadline() -> None:
+    messages: list[Message] = [{"type": "http.request", "body": b"", "more_body": True}]
+    got: list[str] = []
+
+    async def receive() -> Message:
+        if not messages:
+            await asyncio.sleep(0.2 if got else 60)
+            return {"type": "http.disconnect"}
+        return messages.pop(0)
+
+    async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, send
+        while True:
+            got.append((await receive())["type"])
+            if got[-1] == "http.disconnect":
+                return
+
+    async def send(message: Message) -> None:
+        del message
+
+    limit = guard.BodyLimit(reading, timeout_seconds=0.05)
+    scope = {"type": "http", "headers": []}
+    with pytest.raises(HTTPException) as slow:
+        await limit(scope, receive, send)
+    assert slow.value.status_code == 408
+    # Once it has ended, a stream may last: nobody is cut off.
+    got.clear()
+    messages.append({"type": "http.request", "body": b"", "more_body": False})
+    await limit(scope, receive, send)
+    assert got == ["http.request", "http.disconnect"]
 
 
 async def test_no_nul_comes_in_pieces(console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -16,6 +17,7 @@ from dca_daemon.web.personal import PERSONAL
 from dca_daemon.web.problems import API, answer, unexpected
 
 BODY_MAX_BYTES = 65_536
+BODY_TIMEOUT_SECONDS = 30.0
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _POLICY = "; ".join(
     (
@@ -166,11 +168,19 @@ class NoNul:
 
 
 class BodyLimit:
-    """Refuses bodies that are larger than any form of ours: at once by what they say, or when they are."""
+    """Refuses bodies that are larger than any form of ours: at once by what they say, or when they are. One that
+    has not ended in time is not waited for."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int = BODY_MAX_BYTES) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int = BODY_MAX_BYTES,
+        timeout_seconds: float = BODY_TIMEOUT_SECONDS,
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._timeout_seconds = timeout_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -181,10 +191,17 @@ class BodyLimit:
             await self._refuse(scope, receive, send)
             return
         got = 0
+        deadline: float | None = asyncio.get_running_loop().time() + self._timeout_seconds
 
         async def counted() -> Message:
-            nonlocal got
-            message = await receive()
+            nonlocal got, deadline
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, "what was sent came too slowly: nothing was done") from None
+            if not message.get("more_body", False):
+                deadline = None  # from here on it waits for who listens to go: a stream lasts
             got += len(message.get("body", b""))
             if got > self._max_bytes:
                 raise HTTPException(413, self._words)
