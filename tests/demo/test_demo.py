@@ -71,17 +71,16 @@ def test_once_ends_with_everything_agreeing(tmp_path: Path, lnbits_install_dir: 
     result = json.loads(stdout.splitlines()[-1])
     assert result.keys() == KEYS
     assert result["agrees"] is True
-    assert result["cash_outs"] == 47 + 1, "one of them by hand"
-    shares = 3 + 2  # of clients, and of the commission
-    assert result["records"] == shares * result["cash_outs"] + 1, "and one of Fixed Mode"
+    assert 100 < result["cash_outs"] < 150, "a week's, what has come of today's, and the story's"
     assert 0 < result["payouts"] < result["records"] / 2, "a backlog becomes few payments"
-    assert result["paid_sats"] > 2_000_000
-    assert result["owed_sats"] == 0
-    assert 90_000 < result["commission_sats"] < 100_000
-    assert result["fixed_sats"] == 30_262, "250 GTQ at 826,091.28 a bitcoin"
+    assert result["paid_sats"] > 5_000_000
+    assert 0 < result["owed_sats"] < 100_000, "one payout is held"
+    assert 0 < result["commission_sats"] < result["paid_sats"] / 10
+    assert result["fixed_sats"] > 100_000, "by the clock of each day, and by hand"
     assert "taken back" in told
     assert "DIFFERS" not in told
     assert "kill -9" in told
+    assert "Ana's own page: http://127.0.0.1:" in told
     demo.assert_nothing_left()
 
 

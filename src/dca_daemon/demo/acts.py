@@ -22,9 +22,6 @@ from dca_daemon.services.clients import Mode
 SUCCESSES = (
     ("on-chain", 2000),
     ("lightning", 1000),
-    ("zero-conf", 1500),
-    ("redeem-later", 1800),
-    ("underpaid", 900),
     ("promo-full", 1200),
 )
 SHORT = "short-dispense"  # settled by hand later

@@ -37,7 +37,10 @@ class Terms:
 
 
 class SimulatedAtm:
-    """One machine. Its connection is the Lamassu server's: autocommit, a superuser, a search_path of its own."""
+    """One machine. Its connection is the Lamassu server's: autocommit, a superuser, a search_path of its own.
+
+    `ago`: all that it writes is dated back by so much.
+    """
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class SimulatedAtm:
         self.name = name
         self.device_id = hashlib.sha256(name.encode()).hexdigest()
         self.terms = terms or Terms()
+        self.ago = timedelta()
         self._conn = psycopg.connect(dsn, autocommit=True)
         self._conn.isolation_level = IsolationLevel.SERIALIZABLE
         # The server's transactions commit under a search_path that names no schema: nothing may rely on it.
@@ -79,7 +83,7 @@ class SimulatedAtm:
     def ask(
         self, fiat: Decimal, *, coin: str = "BTC", terms: Terms | None = None, ago: timedelta = timedelta()
     ) -> str:
-        """A layperson asks for cash: the row is made. `ago` dates it back. Gives its id."""
+        """A layperson asks for cash: the row is made. `ago` dates it back further. Gives its id."""
         charged = terms or self.terms
         external_id = str(uuid.uuid4())
         self._conn.execute(
@@ -87,8 +91,8 @@ class SimulatedAtm:
             " fiat_code, commission_percentage, discount, raw_ticker_price, tx_version, created, phone, email)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 1, now() - %s, %s, %s)",
             (external_id, self.device_id, "lnbc1private" if coin == "LN" else "bc1qprivate", charged.atoms(fiat),
-             coin, fiat, charged.fiat_code, charged.commission, charged.discount, charged.ticker, ago,
-             "+502 5555 5555", "layperson@example.org"),
+             coin, fiat, charged.fiat_code, charged.commission, charged.discount, charged.ticker,
+             self.ago + ago, "+502 5555 5555", "layperson@example.org"),
         )  # fmt: skip
         self._action(external_id, "provisionAddress")
         return external_id
@@ -98,10 +102,11 @@ class SimulatedAtm:
         self._conn.execute(
             "UPDATE public.cash_out_txs SET status = %s::public.status_stage, tx_version = tx_version + 1,"
             " received_crypto_atoms = coalesce(%s, crypto_atoms),"
-            " published_at = CASE WHEN %s <> 'notSeen' THEN coalesce(published_at, now()) END,"
+            " published_at = CASE WHEN %s <> 'notSeen' THEN coalesce(published_at, now() - %s) END,"
             " confirmed_at = CASE WHEN %s = 'confirmed'"
-            "  THEN coalesce(confirmed_at, date_trunc('milliseconds', now())) ELSE confirmed_at END WHERE id = %s",
-            (status, received, status, status, external_id),
+            "  THEN coalesce(confirmed_at, date_trunc('milliseconds', now() - %s)) ELSE confirmed_at END"
+            " WHERE id = %s",
+            (status, received, status, self.ago, status, self.ago, external_id),
         )
         self._action(external_id, status)
 
@@ -126,7 +131,8 @@ class SimulatedAtm:
             out = due if notes is None else notes
             self._conn.execute(
                 "INSERT INTO public.cash_out_actions (tx_id, action, error, provisioned_1, dispensed_1,"
-                " rejected_1, denomination_1, device_id) VALUES (%s, %s, %s, %s, %s, 0, %s, %s)",
+                " rejected_1, denomination_1, device_id, created)"
+                " VALUES (%s, %s, %s, %s, %s, 0, %s, %s, now() - %s)",
                 (
                     external_id,
                     "dispenseError" if error else "dispense",
@@ -135,10 +141,12 @@ class SimulatedAtm:
                     out,
                     int(_NOTE),
                     self.device_id,
+                    self.ago,
                 ),
             )
             self._conn.execute(
-                "UPDATE public.devices SET last_online = now() WHERE device_id = %s", (self.device_id,)
+                "UPDATE public.devices SET last_online = now() - %s WHERE device_id = %s",
+                (self.ago, self.device_id),
             )
             self._conn.execute(
                 "UPDATE public.cash_out_txs SET dispense = true, dispense_confirmed = %s,"
@@ -180,6 +188,7 @@ class SimulatedAtm:
 
     def _action(self, external_id: str, action: str, *, error: str | None = None) -> None:
         self._conn.execute(
-            "INSERT INTO public.cash_out_actions (tx_id, action, error, device_id) VALUES (%s, %s, %s, %s)",
-            (external_id, action, error, self.device_id),
+            "INSERT INTO public.cash_out_actions (tx_id, action, error, device_id, created)"
+            " VALUES (%s, %s, %s, %s, now() - %s)",
+            (external_id, action, error, self.device_id, self.ago),
         )

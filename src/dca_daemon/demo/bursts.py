@@ -13,7 +13,7 @@ from dca_daemon.demo.terms import CURRENCY
 from dca_daemon.domain.cash_out import CashOutState
 from dca_daemon.domain.money import fiat_text, to_minor
 
-SIZE = 20
+SIZE = 8
 _BURST_FIAT = Decimal(300)
 _KILL_FIAT = Decimal(200)
 _KILL_SECONDS = 30.0

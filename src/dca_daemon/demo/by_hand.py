@@ -37,10 +37,8 @@ async def settle(stage: Stage, narrator: Narrator) -> str:
     slip_id = slip.summary.cash_out_id
     reference = f"review-{slip_id}"
     anew = await _enter(stage, f"{fiat:f}", sats, settles=str(slip_id), reference=reference)
-    stage.expect(external_id, CashOutState.SETTLED_BY_HAND)
+    stage.settled_by_hand(external_id, reference)
     stage.expect(_REFERENCE, CashOutState.SETTLED_BY_HAND)
-    stage.expect(reference, CashOutState.DISTRIBUTED)
-    stage.by_hand[external_id] = reference
     _tell(narrator, slip, anew)
     return reference
 

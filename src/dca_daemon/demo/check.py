@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from dca_daemon.demo.check_books import BooksSide, read_books
 from dca_daemon.demo.narrator import Narrator
-from dca_daemon.demo.stage import TOP_UP_SATS, Stage
+from dca_daemon.demo.stage import Stage
 from dca_daemon.demo.terms import CURRENCY
 from dca_daemon.domain.cash_out import CashOutState
 from dca_daemon.domain.fixed import sats_for
@@ -119,13 +119,14 @@ async def compare(stage: Stage) -> Agreement:
 def _compare_wallets(stage: Stage, books: BooksSide, found: Agreement) -> None:
     """LNbits against the records and the payouts."""
     for person in stage.people:
-        settled = int(books.per_client[person.client_id].settled)
-        in_wallet = stage.lnbits.balance_msat(person.wallet.inkey)
-        found.sats(f"{person.name}: LNbits wallet = settled records", in_wallet, settled * MSATS_PER_SAT)
+        client = books.per_client[person.client_id]
+        paid_sats = int(client.settled) - int(client.credit_used)
+        in_wallet = 0 if person.wallet_gone else stage.lnbits.balance_msat(person.wallet.inkey)
+        found.sats(f"{person.name}: LNbits wallet = settled records", in_wallet, paid_sats * MSATS_PER_SAT)
     paid_msat = int(books.totals.paid) * MSATS_PER_SAT + int(books.totals.fee_msat)
     left = stage.lnbits.balance_msat(stage.source.inkey)
-    expected = TOP_UP_SATS * MSATS_PER_SAT - paid_msat
-    found.sats("source wallet: LNbits = top-up − paid − fees", left, expected)
+    expected = stage.topped_up_sats * MSATS_PER_SAT - paid_msat
+    found.sats("source wallet: LNbits = top-ups − paid − fees", left, expected)
     sent = [
         record["payment_hash"]
         for record in stage.lnbits.records(stage.source.adminkey)
@@ -142,7 +143,8 @@ def _compare_ledger(stage: Stage, books: BooksSide, found: Agreement) -> None:
     found.sats("ledger: sats paid out = payouts and fees", paid_out, paid_msat)
     owed = sum(-books.balance(accounts.client_payable(person.client_id)) for person in stage.people)
     in_flight = -books.balance(accounts.payouts_in_flight())
-    found.sats("ledger: owed + in flight = nothing", owed + in_flight, 0)
+    unpaid = int(books.totals.owed) * MSATS_PER_SAT
+    found.sats("ledger: owed + in flight = unpaid records", owed + in_flight, unpaid)
     for person in stage.people:
         if person.mode is Mode.COMMISSION:
             continue  # has no cash in the machines
@@ -163,8 +165,8 @@ def _compare_cash_outs(stage: Stage, books: BooksSide, found: Agreement) -> None
             (before,),
         )
     }
-    waiting = {key for key in successes if books.states.get(key) is CashOutState.REVIEW}
-    due = successes.keys() - waiting
+    left_out = {CashOutState.REVIEW, CashOutState.IGNORED}
+    due = {key for key in successes if books.states.get(key) not in left_out}
     distributed = set(books.distributed)
     by_daemon = distributed - books.by_hand.keys()
     found.text("cash-outs: successful since the baseline = distributed", _counted(due), _counted(by_daemon, due))
@@ -178,7 +180,7 @@ def _compare_cash_outs(stage: Stage, books: BooksSide, found: Agreement) -> None
     in_ledger = books.balance(accounts.coins_received()) + books.moved_msat + books.move_fees_msat
     found.sats("sats: paid by laypeople = received in the ledger", received, in_ledger)
     house = -books.balance(accounts.house_sats())
-    others_sats = (int(books.totals.paid) + int(books.totals.owed)) * MSATS_PER_SAT
+    others_sats = (int(books.totals.paid) + int(books.totals.owed) - int(books.totals.credit)) * MSATS_PER_SAT
     found.sats("sats: paid by laypeople = all receivers' + house's", received, others_sats + house)
     notes = sum((successes[key][1] for key in due), Decimal()) + sum((r.fiat for r in by_hand), Decimal())
     expected = int(books.totals.notes_in) - to_minor(notes, CURRENCY)
@@ -213,10 +215,14 @@ def _compare_rest(stage: Stage, books: BooksSide, found: Agreement) -> None:
     shared = sum(books.commission_due.values()) * MSATS_PER_SAT
     booked = sum(int(client.commission) for client in books.per_client.values()) * MSATS_PER_SAT
     found.sats("commission: due to all receivers = booked", shared, booked)
-    ticker = stage.atms[0].terms.ticker
-    bought = sum(sats_for(int(fixed.fiat_minor), ticker, CURRENCY) for fixed in books.fixed)
+    tickers = {
+        price for (price,) in stage.lamassu.execute("SELECT DISTINCT raw_ticker_price FROM public.cash_out_txs")
+    }
+    strange = sum(fixed.rate_fiat not in tickers for fixed in books.fixed)
+    found.text("Fixed Mode: prices that no ATM had = none", strange, 0)
+    bought = sum(sats_for(int(fixed.fiat_minor), fixed.rate_fiat, CURRENCY) for fixed in books.fixed)
     booked = sum(int(fixed.sats) for fixed in books.fixed)
-    found.sats("Fixed Mode: fiat at the ATM's ticker = bought", bought * MSATS_PER_SAT, booked * MSATS_PER_SAT)
+    found.sats("Fixed Mode: fiat at the ATMs' tickers = bought", bought * MSATS_PER_SAT, booked * MSATS_PER_SAT)
 
 
 def _counted(keys: set[str], wanted: set[str] | None = None) -> str:

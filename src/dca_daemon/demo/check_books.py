@@ -21,13 +21,14 @@ class BooksSide:
     """Accounts of the journal (msat or minor units, debit > 0), records, payouts, what was entered by hand."""
 
     accounts: Mapping[str, int]
-    per_client: Mapping[int, Any]  # records: settled sats, fiat, commission, fixed; what it put in
+    # By client: settled sats, fiat and commission of its records; what it put in; what it had been paid ahead
+    per_client: Mapping[int, Any]
     totals: Any
     states: Mapping[str, CashOutState]
     distributed: list[str]
     by_hand: Mapping[str, Any]  # distributed entries by hand, by reference
     commission_due: Mapping[int, int]  # sats by receiver: each commission shared anew by its version's percentages
-    fixed: list[Any]  # each purchase of Fixed Mode: client, fiat, sats
+    fixed: list[Any]  # each purchase of Fixed Mode: client, fiat, sats, rate
 
     def balance(self, account: Account) -> int:
         """What the journal keeps in an account; 0 where it was never used."""
@@ -55,12 +56,19 @@ _PER_CLIENT = """
            (SELECT coalesce(sum(amount_minor), 0) FROM deposit d
              WHERE d.client_id = c.id AND d.state = 'confirmed')
            + (SELECT coalesce(sum(amount_minor), 0) FROM adjustment a WHERE a.client_id = c.id)
-           - (SELECT coalesce(sum(amount_minor), 0) FROM cash_movement m WHERE m.client_id = c.id) AS put_in
+           - (SELECT coalesce(sum(amount_minor), 0) FROM cash_movement m WHERE m.client_id = c.id) AS put_in,
+           (SELECT coalesce(sum(credit_sats), 0) FROM payout p
+             WHERE p.client_id = c.id AND p.state = 'settled') AS credit_used
       FROM client c"""
 _TOTALS = """
     SELECT (SELECT count(*) FROM distribution_record WHERE state <> 'reversed') AS records,
            (SELECT coalesce(sum(sats), 0) FROM distribution_record
-             WHERE state IN ('gathered', 'owed', 'in-payout')) AS owed,
+             WHERE state IN ('gathered', 'owed', 'in-payout'))
+           - (SELECT coalesce(sum(credit_sats), 0) FROM payout
+               WHERE state IN ('reserved', 'invoiced', 'submitted', 'unknown', 'held')) AS owed,
+           (SELECT coalesce(-sum(least(amount_sats, 0)), 0) FROM adjustment)
+           - (SELECT coalesce(sum(credit_sats), 0) FROM payout
+               WHERE state NOT IN ('failed', 'expired', 'void')) AS credit,
            (SELECT coalesce(sum(amount_minor), 0) FROM deposit WHERE state = 'confirmed')
            + (SELECT coalesce(sum(CASE kind WHEN 'refill' THEN amount_minor ELSE -amount_minor END), 0)
                 FROM cash_movement) AS notes_in,
@@ -72,7 +80,8 @@ _DISTRIBUTED = """
     SELECT c.source, c.external_id, c.fiat, c.crypto_atoms
       FROM distribution d JOIN cash_out c ON c.id = d.cash_out_id WHERE d.reversed_at IS NULL"""
 _FIXED = """
-    SELECT r.client_id, r.fiat_minor, r.sats FROM distribution_record r
+    SELECT r.client_id, r.fiat_minor, r.sats, d.rate_fiat
+      FROM distribution_record r JOIN distribution d ON d.id = r.distribution_id
      WHERE r.type = 'fixed' AND r.state <> 'reversed'"""
 _COMMISSIONS = """
     SELECT d.commission_sats, array_agg(s.client_id ORDER BY s.client_id) AS receivers,

@@ -18,8 +18,9 @@ from dca_daemon.domain.errors import DcaError
 
 _COMMANDS = (  # each works while the demo is up
     "client list", "cash-out list", "cash-out show {cash_out}", "cash-out review", "payout list",
-    "commission show", "fixed preview", "fixed history", "treasury show", "cash report", "report client Ana",
-    "report period --by day", "audit", "ledger verify", "ledger export --format hledger", "doctor",
+    "commission show", "fixed preview", "fixed history", "treasury show", "cash report",
+    "report client 'Ana Morales'", "report period --by day", "audit", "ledger verify",
+    "ledger export --format hledger", "doctor",
 )  # fmt: skip
 _DEFAULT = "lightning"
 _DEFAULT_FIAT = 500
@@ -46,6 +47,7 @@ def _tell_where(stage: Stage, narrator: Narrator) -> None:
     example = next(iter(stage.by_hand.values()), "1")  # what stands by hand
     narrator.heading("Yours to play with")
     narrator.line("console", f"{stage.console.url}{stage.login_path}  (logs in once)")
+    narrator.line("", f"Ana's own page: {stage.console.url}{stage.own_page_path}")
     narrator.line("daemon", f"{stage.daemon.url}/status  /readyz  /metrics")
     narrator.line("LNbits", f"{stage.lnbits.url}  (user and password: {stage.lnbits.data_dir}/super-user.json)")
     narrator.line("log", str(stage.daemon.log_file))

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 from dca_daemon.demo import watching
 from dca_daemon.demo.narrator import TEXT_COLUMN, Narrator
-from dca_daemon.demo.people import FIXED_ZONE
 from dca_daemon.demo.stage import Stage
-from dca_daemon.demo.terms import ACTOR, CURRENCY, PACE
+from dca_daemon.demo.terms import ACTOR, CURRENCY, PACE, ZONE
 from dca_daemon.domain.commission import percent_text
+from dca_daemon.domain.errors import ConflictError
 from dca_daemon.domain.money import MSATS_PER_SAT, fiat_per_btc, fiat_text, from_minor, sats_text
 from dca_daemon.ledger.db import Database, scalar
 from dca_daemon.payouts.lnbits_rates import LnbitsRates
@@ -23,8 +23,12 @@ from dca_daemon.services.reports.clients import ClientReport
 
 
 async def fixed_by_hand(stage: Stage, narrator: Narrator) -> None:
-    """Runs today's time of the schedule now. The daemon pays it when it looks next."""
-    run = await _run(stage)
+    """Runs today's time of the schedule now, unless it has run. The daemon pays it when it looks next."""
+    try:
+        run = await _run(stage)
+    except ConflictError as done:
+        narrator.line("operator", f"would have Fixed Mode run now, but {done.message}.", style="yellow")
+        return
     names = {person.client_id: person.name for person in stage.people}
     bought = ", ".join(
         f"{names[share.client_id]} buys {sats_text(share.sats)} for {fiat_text(share.fiat_minor, CURRENCY)}"
@@ -32,7 +36,7 @@ async def fixed_by_hand(stage: Stage, narrator: Narrator) -> None:
     )
     narrator.line(
         "operator",
-        f"has Fixed Mode run now, and not at {run.slot.slot.local_time} in {FIXED_ZONE}: {bought}, at "
+        f"has Fixed Mode run now, and not at {run.slot.slot.local_time} in {ZONE}: {bought}, at "
         f"{run.rate.fiat_per_btc:,.2f} {CURRENCY} per BTC, the latest cash-out's rate; LNbits knows none here.",
         style="yellow",
     )
@@ -53,9 +57,12 @@ async def _run(stage: Stage) -> Run:
 
 
 async def _paid(db: Database) -> bool | None:
+    """Whether all are paid but those whose payout is held: they wait for a person."""
     async with db.transaction() as conn:
         waiting = await scalar(
-            conn, "SELECT count(*) FROM distribution_record WHERE state IN ('owed', 'in-payout')"
+            conn,
+            """SELECT count(*) FROM distribution_record r WHERE state IN ('owed', 'in-payout')
+                  AND NOT EXISTS (SELECT FROM payout p WHERE p.client_id = r.client_id AND p.state = 'held')""",
         )
         return True if waiting == 0 else None
 
@@ -68,7 +75,7 @@ async def tell_all(stage: Stage, narrator: Narrator) -> None:
         f"{r.name} {sats_text(r.settled_sats)} ({percent_text(r.basis_points or 0)})" for r in shared.receivers
     )
     narrator.line("commission", f"{received}, the house {sats_text(shared.house_sats)}.")
-    seen = await treasury.show(stage.books, reserve_sats=0, zone=ZoneInfo(FIXED_ZONE))
+    seen = await treasury.show(stage.books, reserve_sats=0, zone=ZoneInfo(ZONE))
     totals = seen.totals
     source_msat = stage.lnbits.balance_msat(stage.source.inkey)
     narrator.line(

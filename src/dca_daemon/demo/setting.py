@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 from dca_daemon.demo import stage as setting
+from dca_daemon.demo import week
 from dca_daemon.demo.interrupts import Interrupts
 from dca_daemon.demo.lnbits_server import install, is_installed
 from dca_daemon.demo.narrator import Narrator
-from dca_daemon.demo.people import SHARES
+from dca_daemon.demo.people import ANA, SHARES
 from dca_daemon.demo.stage import Stage
 from dca_daemon.domain.cash_out import CashOutState
 from dca_daemon.domain.money import sats_text
@@ -36,13 +38,10 @@ def prepare(
     narrator.line(
         "Lamassu", "the daemon's role reads the columns it needs and nothing else; the trigger is installed."
     )
-    for number, person in enumerate(stage.people):
-        narrator.line("" if number else "people", person.text)
-    shared = ", ".join(f"{percent} % for {name}" for name, percent in SHARES)
-    narrator.line("commission", f"{shared}; the rest of each stays with the house.")
     setting.make_history(stage)
     earlier = sum(states == {CashOutState.BEFORE_BASELINE} for states in stage.expected.values())
     narrator.line("history", f"{earlier} cash-outs succeeded before the daemon was there: they must not be paid.")
+    asyncio.run(_play_the_week(stage, narrator))
     with narrator.waiting("starting the daemon"):
         seconds = stage.daemon.start()
     narrator.line(
@@ -53,7 +52,23 @@ def prepare(
     with narrator.waiting("starting the console"):
         stage.console.start()
     narrator.line("console", f"log in once, while the demo is up: {stage.console.url}{stage.login_path}")
+    narrator.line("", f"Ana's own page: {stage.console.url}{stage.own_page_path}")
     return stage
+
+
+async def _play_the_week(stage: Stage, narrator: Narrator) -> None:
+    """The clock of the books is set back for it; every payment is real."""
+    begun = time.monotonic()
+    shared = ", ".join(f"{percent} % for {name}" for name, percent in SHARES)
+    narrator.line("commission", f"{shared}; the rest of each stays with the house.")
+    try:
+        with narrator.waiting("playing the shop's last week, by a clock that is set back"):
+            await week.play(stage, narrator)
+        stage.login_path = await setting.login_link(stage)
+        stage.own_page_path = await setting.own_page_link(stage, ANA.name)
+    finally:
+        await stage.books.close()  # its connections belong to this event loop
+    narrator.line("", f"A week in {time.monotonic() - begun:.0f} s; every payment in it was made.")
 
 
 def _install_lnbits(narrator: Narrator, lnbits_dir: Path) -> None:

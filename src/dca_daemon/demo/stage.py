@@ -24,29 +24,28 @@ from dca_daemon.demo.interrupts import Interrupts
 from dca_daemon.demo.lamassu_schema import create_schema
 from dca_daemon.demo.lnbits_admin import WalletKeys
 from dca_daemon.demo.lnbits_server import LnbitsServer
-from dca_daemon.demo.people import Person, add_people
+from dca_daemon.demo.people import Person
 from dca_daemon.demo.postgres import EmbeddedPostgres, sqlalchemy_url
-from dca_daemon.demo.terms import CURRENCY, PACE
+from dca_daemon.demo.terms import CURRENCY, PACE, RUNNER, ZONE
 from dca_daemon.domain.cash_out import CashOutState
 from dca_daemon.domain.errors import DatabaseError
-from dca_daemon.domain.rights import Role
 from dca_daemon.lamassu import trigger
 from dca_daemon.lamassu.grants import DEFAULT_ROLE, grants_sql
 from dca_daemon.ledger import migrate
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.cipher import KeyRing
-from dca_daemon.services import sessions, users
+from dca_daemon.services import client_access, sessions
 
 CHANNEL = "dca_cash_out"
-TOP_UP_SATS = 10_000_000
+TOP_UP_SATS = 15_000_000
 LATE_FIAT = Decimal(1600)
 BOOKS_ROLE = "dca"
 OPERATOR = "operator"
 LINK_MINUTES = 24 * 60
-ZONE = "America/Guatemala"
 
-_MACHINES = ("Mercado Central", "Terminal Norte")
-_BEFORE_BASELINE = (("on-chain", 2500, 9), ("lightning", 1000, 3), ("promo", 1800, 1))  # scenario, fiat, days ago
+_MACHINES = ("Mercado Central", "Terminal Norte", "Plaza Zona 10")
+# Scenario, fiat, days ago: one at each machine.
+_BEFORE_BASELINE = (("on-chain", 2500, 13), ("lightning", 1000, 11), ("promo", 1800, 9))
 
 
 @dataclass(slots=True)
@@ -66,7 +65,11 @@ class Stage:
     atms: list[SimulatedAtm]
     daemon: DaemonProcess
     console: ConsoleProcess
-    login_path: str
+    keys: KeyRing
+    reader_dsn: str
+    login_path: str = ""
+    own_page_path: str = ""  # of the first client
+    topped_up_sats: int = 0
     people: list[Person] = field(default_factory=list)
     expected: dict[str, frozenset[CashOutState]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
@@ -76,6 +79,17 @@ class Stage:
     def expect(self, external_id: str, *states: CashOutState) -> None:
         """Says how a cash-out must end up, for the check at the end."""
         self.expected[external_id] = frozenset(states)
+
+    def settled_by_hand(self, external_id: str, reference: str) -> None:
+        """Says that an entry by hand stands in the place of a cash-out."""
+        self.expect(external_id, CashOutState.SETTLED_BY_HAND)
+        self.expect(reference, CashOutState.DISTRIBUTED)
+        self.by_hand[external_id] = reference
+
+    def top_up(self, sats: int) -> None:
+        """Fills the source wallet."""
+        self.lnbits.top_up(self.source.id, sats)
+        self.topped_up_sats += sats
 
 
 def start_postgres(folder: Path, stack: ExitStack, interrupts: Interrupts, *, keep: bool) -> EmbeddedPostgres:
@@ -118,7 +132,6 @@ def set_up(
 ) -> Stage:
     """Wallets, databases, the daemon's configuration. The daemon itself is not started yet."""
     source = lnbits.create_wallet("DCA payouts")
-    lnbits.top_up(source.id, TOP_UP_SATS)
     reader_password, books_password = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
     postgres.create_role(DEFAULT_ROLE, reader_password)
     postgres.create_role(BOOKS_ROLE, books_password)
@@ -127,9 +140,10 @@ def set_up(
     migrate.upgrade(sqlalchemy_url(books_url))
     asyncio.run(trigger.install(postgres.dsn("lamassu"), CHANNEL))
     http_port, console_port = _free_port(), _free_port()
+    reader_dsn = postgres.dsn("lamassu", DEFAULT_ROLE, reader_password)
     secret_values = {
         "database.url": books_url,
-        "lamassu.dsn": postgres.dsn("lamassu", DEFAULT_ROLE, reader_password),
+        "lamassu.dsn": reader_dsn,
         "lnbits.admin_key": source.adminkey,
         "security.encryption_keys": KeyRing.generate(),
     }
@@ -141,22 +155,25 @@ def set_up(
     stack.callback(daemon.stop)
     console = ConsoleProcess(config, console_port, folder / "console.log", interrupts)
     stack.callback(console.stop)
-    login_path = asyncio.run(_admit_operator(books))
     stage = Stage(
         folder=folder, postgres=postgres, lnbits=lnbits, source=source, books=books,
-        lamassu=lamassu, atms=atms, daemon=daemon,
-        console=console, login_path=login_path,
+        lamassu=lamassu, atms=atms, daemon=daemon, console=console,
+        keys=KeyRing(secret_values["security.encryption_keys"]), reader_dsn=reader_dsn,
     )  # fmt: skip
-    keys = KeyRing(secret_values["security.encryption_keys"])
-    stage.people = asyncio.run(add_people(books, lnbits, source, keys))
+    stage.top_up(TOP_UP_SATS)
     return stage
 
 
-async def _admit_operator(books: Database) -> str:
-    """Somebody who may do everything, and the path of a link that logs in once, while the demo is up."""
-    await users.add(books, name=OPERATOR, role=Role.ADMIN, password=None, actor="demo")
-    _, token = await sessions.make_link(books, OPERATOR, actor="demo", minutes=LINK_MINUTES)
+async def login_link(stage: Stage) -> str:
+    """The path of a link that logs the operator in once, while the demo is up."""
+    _, token = await sessions.make_link(stage.books, OPERATOR, actor="demo", minutes=LINK_MINUTES)
     return f"/login/link/{token}"
+
+
+async def own_page_link(stage: Stage, client: str) -> str:
+    """The path of a client's own page."""
+    _, token = await client_access.make_link(stage.books, client, actor=RUNNER)
+    return f"/my/{token}"
 
 
 def _document(lnbits_url: str, http_port: int, console_port: int) -> dict[str, dict[str, object]]:
@@ -173,13 +190,13 @@ def _document(lnbits_url: str, http_port: int, console_port: int) -> dict[str, d
 
 
 def make_history(stage: Stage) -> None:
-    """What the ATM did before the daemon was there: successes that must not be paid, and one left open."""
-    atm = stage.atms[0]
-    for name, fiat, days in _BEFORE_BASELINE:
-        external_id = run(atm, name, Decimal(fiat), ago=timedelta(days=days))
+    """What the ATMs did before the daemon was there: successes that must not be paid, and one left open."""
+    for atm, (name, fiat, days) in zip(stage.atms, _BEFORE_BASELINE, strict=True):
+        atm.ago = timedelta(days=days)
+        external_id = run(atm, name, Decimal(fiat))
         stage.expect(external_id, CashOutState.BEFORE_BASELINE)
-    run(atm, "cancelled", ago=timedelta(days=2))
-    stage.silent = begin(stage.atms[1], "late", LATE_FIAT, ago=timedelta(days=1))
+    run(stage.atms[0], "cancelled")
+    stage.silent = begin(stage.atms[1], "late", LATE_FIAT)
     for _ in range(3):  # seen, confirmed, told to dispense: then the machine falls silent
         stage.silent.step()
 
