@@ -26,7 +26,7 @@ _BETWEEN_SECONDS = (90, 420)
 _FIAT = (200, 300, 300, 400, 500, 500, 600, 700, 800, 1000, 1000, 1200, 1500, 2000, 2500)
 _KINDS = ("lightning",) * 5 + ("on-chain",) * 4 + ("zero-conf",) * 2 + ("redeem-later", "underpaid", "promo")
 _MACHINES = (0, 0, 0, 1, 1, 2)  # the first is at the busiest place
-_PRICE_STEP = (-55, 62)  # of 10,000, from one rush to the next
+_PRICE_STEP = (-160, 180)  # of 10,000, from one rush to the next
 
 
 @dataclass(frozen=True, slots=True)
