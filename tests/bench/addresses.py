@@ -74,7 +74,7 @@ _ASKED: dict[str, Sequence[str]] = {
     "/machines": ("awaiting=yes", "awaiting_only=true", "after={machine}"),
     "/cash": ("pool=border",),
     "/filters": ("removed=yes", "removed=true", "removed=yes&after={filter}"),
-    "/treasury": ("days=1", "days=90", "days=731"),
+    "/treasury": ("days=1", "days=92", "days=731"),
     "/treasury/periods": ("by=day", "by=week", "by=month"),
     "/reports/periods": ("by=day", "by=week", "by=month", "by=month&since={two_years}"),
     "/reconciliation": ("after={run}",),

@@ -25,7 +25,7 @@ BOUNDED = {
     "/commission": "receivers; the first lines of their history",
     "/commission/gathered": "receivers",
     "/commission/history": "receivers and the days or months asked for",
-    "/treasury": "the days asked for, at most two years",
+    "/treasury": "the days asked for, at most 92",
     "/treasury/periods": "the last periods",
     "/reports/periods": "the periods asked for",
     "/fixed": "a pool's schedule; its runs are paged",

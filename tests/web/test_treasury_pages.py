@@ -26,7 +26,10 @@ async def test_the_treasury(console: Console, monkeypatch: pytest.MonkeyPatch) -
         return Answer(seen, {})
 
     async with console.person(Role.ADMIN) as browser:
-        alone = (await browser.get("/treasury", params={"days": "many"})).text
+        for days in ("many", "0", "93"):
+            refused = await browser.get("/treasury", params={"days": days})
+            assert refused.status_code == 422 and "no number of days from 1 to 92" in refused.text
+        alone = (await browser.get("/treasury", params={"days": ""})).text
         assert "can't be told" in alone and "484,218 sats" in alone and "28,182 sats" in alone
         monkeypatch.setattr(console.desk.daemon, "read", read)
         assert "Move 400,000 sats into the source wallet." in (await browser.get("/treasury")).text

@@ -37,10 +37,11 @@ _TOO_MUCH = "54"  # the class of what a limit of PostgreSQL refuses, a row's own
 _GRACE_SECONDS = 5.0  # how much longer than the server's own timeout we wait for an answer
 # Whatever the server's defaults. READ COMMITTED: what is read under a lock is read after the lock was had. Commits
 # that a crash can't forget: a forgotten `submitted` is a payment made twice. A daemon that stands still in a
-# transaction (SIGSTOP, a frozen virtual machine) loses its locks to the next one.
+# transaction (SIGSTOP, a frozen virtual machine) loses its locks to the next one. No compiling of
+# queries: those of a page take some ms, which is less than it costs.
 _OPTIONS = (
     r"-c timezone=UTC -c synchronous_commit=on -c lock_timeout=30s -c idle_in_transaction_session_timeout=15s"
-    rf" -c default_transaction_isolation=read\ committed {SERVER_KEEPALIVES}"
+    rf" -c default_transaction_isolation=read\ committed -c jit=off {SERVER_KEEPALIVES}"
 )
 _CONNECT_ARGS = {"connect_timeout": 5, **CLIENT_KEEPALIVES}
 
@@ -264,6 +265,11 @@ async def scalar(conn: AsyncConnection, sql: str, **parameters: Any) -> Any:
 async def execute(conn: AsyncConnection, sql: str, **parameters: Any) -> int:
     """Runs a statement; the number of rows it touched."""
     return (await conn.execute(statement(sql), parameters)).rowcount
+
+
+async def for_sums(conn: AsyncConnection) -> None:
+    """Until the transaction ends, sums over many rows may take the memory that spares them sorting on disk."""
+    await conn.exec_driver_sql("SET LOCAL work_mem = '32MB'")
 
 
 async def is_pooled(conn: AsyncConnection) -> bool:

@@ -20,7 +20,7 @@ from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 
 DAYS = 14
-DAYS_MAX = 366
+DAYS_MAX = 92  # more by `dca-daemon treasury show`, or by months
 
 
 class DayOut(Out):

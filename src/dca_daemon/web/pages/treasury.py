@@ -6,6 +6,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.text import plain
 from dca_daemon.services import treasury
 from dca_daemon.web.api.treasury import DAYS, DAYS_MAX, source_wallet
 from dca_daemon.web.desk import desk_of
@@ -19,7 +21,7 @@ router = APIRouter(prefix="/treasury")
 async def show_treasury(request: Request, days: str = "", after: After = None) -> Response:
     """All of it, the last days, and the moves."""
     desk = desk_of(request)
-    count = min(max(1, int(days)), DAYS_MAX) if days.isascii() and days.isdecimal() and len(days) < 9 else DAYS
+    count = _days(days)
     view = await treasury.show(
         desk.db,
         reserve_sats=desk.settings.payouts.wallet_reserve_sats,
@@ -38,4 +40,16 @@ async def show_treasury(request: Request, days: str = "", after: After = None) -
         days=view.days[::-1],
         count=count,
         listed=linked(request, moves, lambda one: one.move_id),
+    )
+
+
+def _days(text: str) -> int:
+    if not text.strip():
+        return DAYS
+    if text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= DAYS_MAX:
+        return int(text)
+    raise InputError(
+        f"{plain(text)!r} is no number of days from 1 to {DAYS_MAX}",
+        remedy="longer spans: by month, or dca-daemon treasury show --days",
+        field="days",
     )
