@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import at_field
-from dca_daemon.ledger.db import Database, one, rows
+from dca_daemon.ledger.db import Database, for_sums, one, rows
 from dca_daemon.services import clients, commission
 from dca_daemon.services.commission import Version
 
@@ -60,21 +60,26 @@ async def history(
     Days are those of `zone`; None: this computer's.
     """
     async with db.transaction() as conn:
+        await for_sums(conn)
         versions = await commission.versions(conn, limit=limit)
         days = _days(await one(conn, _SPAN, since=since, until=until), zone)
         found = await rows(
             conn,
             # By when our zone's days begin: the database may know other zones than we do.
-            """SELECT width_bucket(d.happened_at, CAST(:begins AS timestamptz[])) AS nth, r.client_id, c.name,
-                      count(*) AS records, sum(r.sats)::bigint AS sats,
-                      coalesce(sum(r.sats) FILTER (WHERE r.state = 'settled'), 0)::bigint AS settled
-                 FROM distribution_record r JOIN distribution d ON d.id = r.distribution_id
-                 JOIN client c ON c.id = r.client_id
-                WHERE r.type = 'commission' AND r.state <> 'reversed'
-                  AND (CAST(:since AS timestamptz) IS NULL OR d.happened_at >= :since)
-                  AND (CAST(:until AS timestamptz) IS NULL OR d.happened_at < :until)
-                  AND (CAST(:client AS bigint) IS NULL OR r.client_id = :client)
-                GROUP BY 1, 2, 3""",
+            """SELECT s.*, c.name
+                 FROM (SELECT width_bucket(d.happened_at, CAST(:begins AS timestamptz[])) AS nth, r.client_id,
+                              count(*) AS records, sum(r.sats)::bigint AS sats,
+                              coalesce(sum(r.sats) FILTER (WHERE r.state = 'settled'), 0)::bigint AS settled
+                         FROM distribution_record r JOIN distribution d ON d.id = r.distribution_id
+                        WHERE r.type = 'commission' AND r.state <> 'reversed'
+                          AND d.happened_at >= coalesce(CAST(:since AS timestamptz), '-infinity')
+                          AND d.happened_at < coalesce(CAST(:until AS timestamptz), 'infinity')
+                          AND r.distribution_id >= (
+                              SELECT coalesce(min(id + 0), 0) FROM distribution
+                               WHERE happened_at >= coalesce(CAST(:since AS timestamptz), '-infinity'))
+                          AND (CAST(:client AS bigint) IS NULL OR r.client_id = :client)
+                        GROUP BY 1, 2) s
+                 JOIN client c ON c.id = s.client_id""",
             begins=[_begins(day, zone) for day in days],
             since=since,
             until=until,
@@ -108,7 +113,7 @@ _SPAN = """
 
 def _days(span: Any, zone: tzinfo | None) -> list[date]:
     """Every day of the zone on which something may have happened; at least one."""
-    if span.first is None:
+    if span.first is None or span.last is None:
         return [date(1970, 1, 1)]
     first, last = span.first.astimezone(zone).date(), span.last.astimezone(zone).date()
     return [first + timedelta(days=n) for n in range(max(1, (last - first).days + 1))]

@@ -65,7 +65,7 @@ async def show(db: Database) -> Overview:
         house_sats = await scalar(
             conn,
             """SELECT coalesce(sum(commission_sats - commission_shared_sats), 0)::bigint
-                 FROM distribution WHERE reversed_at IS NULL""",
+                 FROM distribution WHERE kind = 'cash-out' AND reversed_at IS NULL""",
         )
         now: datetime = await scalar(conn, "SELECT now()")
     next_at = None if rule.zone is None else DailyTimes(rule.zone, rule.times).next_after(now)[0].due_at

@@ -8,7 +8,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from dca_daemon.domain.money import MSATS_PER_SAT
-from dca_daemon.ledger.db import Database, rows
+from dca_daemon.ledger.db import Database, for_sums, rows
 
 
 class By(StrEnum):
@@ -95,6 +95,7 @@ async def periods(
     parameters = {"by": str(by), "zone": zone.key, "since": since, "until": until}
     async with db.transaction() as conn:
         await conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        await for_sums(conn)
         return PeriodReport(
             tuple([CurrencyPeriod(**r._mapping) for r in await rows(conn, _CURRENCIES, **parameters)]),
             tuple([SatsPeriod(**r._mapping) for r in await rows(conn, _SATS, **parameters)]),
@@ -107,8 +108,8 @@ def _period(at: str) -> str:
 
 
 def _within(at: str) -> str:
-    return f"""(CAST(:since AS timestamptz) IS NULL OR {at} >= :since)
-               AND (CAST(:until AS timestamptz) IS NULL OR {at} < :until)"""
+    return f"""{at} >= coalesce(CAST(:since AS timestamptz), '-infinity')
+               AND {at} < coalesce(CAST(:until AS timestamptz), 'infinity')"""
 
 
 def _sum(what: str, condition: str) -> str:
@@ -162,9 +163,12 @@ _SATS = f"""
               FROM adjustment j WHERE j.amount_sats < 0 AND {_within("j.at")} GROUP BY 1) x
      GROUP BY period ORDER BY period"""  # noqa: S608 - every part stands here
 _COMMISSION = f"""
-    SELECT {_period("d.happened_at")} AS period, r.client_id, c.name AS receiver,
-           CAST(sum(r.sats) AS bigint) AS sats
-      FROM distribution d JOIN distribution_record r ON r.distribution_id = d.id AND r.type = 'commission'
-      JOIN client c ON c.id = r.client_id
-     WHERE d.reversed_at IS NULL AND d.commission_shared_sats > 0 AND {_within("d.happened_at")}
-     GROUP BY 1, 2, 3 ORDER BY 1, 2"""  # noqa: S608 - every part stands here
+    SELECT s.*, c.name AS receiver
+      FROM (SELECT {_period("d.happened_at")} AS period, r.client_id, CAST(sum(r.sats) AS bigint) AS sats
+              FROM distribution d JOIN distribution_record r ON r.distribution_id = d.id AND r.type = 'commission'
+             WHERE d.reversed_at IS NULL AND d.commission_shared_sats > 0 AND {_within("d.happened_at")}
+               AND r.distribution_id >= (SELECT coalesce(min(d.id + 0), 0) FROM distribution d
+                                          WHERE {_within("d.happened_at")})
+             GROUP BY 1, 2) s
+      JOIN client c ON c.id = s.client_id
+     ORDER BY s.period, s.client_id"""  # noqa: S608 - every part stands here

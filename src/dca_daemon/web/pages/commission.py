@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dca_daemon.domain.commission import percent_text
-from dca_daemon.services import commission, commission_history, commission_overview, commission_release
+from dca_daemon.services import commission, commission_history, commission_overview, commission_release, treasury
 from dca_daemon.services.commission import Version
 from dca_daemon.services.commission_history import Period
 from dca_daemon.web.desk import desk_of
@@ -16,17 +16,21 @@ from dca_daemon.web.rendering import page, query
 
 router = APIRouter(prefix="/commission")
 
+_DAYS_BACK = {Period.DAY: 31, Period.MONTH: 92}
 PERIODS_MAX = 200  # lines of the history on the page; the API has all
 
 
 @router.get("")
 async def show_commission(request: Request, by: str = "month", receiver: str = "") -> Response:
-    """How it is shared now, and what each receiver got by day or month."""
+    """How it is shared now, and what each receiver got: a month of days, or three months. The API has any span."""
     desk = desk_of(request)
+    period = Period(by) if by in list(Period) else Period.MONTH
+    since = treasury.midnight(_DAYS_BACK[period], desk.zone)
     overview = await commission_overview.show(desk.db)
     found = await commission_history.history(
         desk.db,
-        by=Period(by) if by in list(Period) else Period.MONTH,
+        by=period,
+        since=since,
         receiver=receiver.strip() or None,
         zone=desk.zone,
         limit=1,
@@ -39,6 +43,7 @@ async def show_commission(request: Request, by: str = "month", receiver: str = "
         amounts=found.amounts[:PERIODS_MAX],
         more=len(found.amounts) > PERIODS_MAX,
         by=by,
+        since=since,
         receiver=receiver,
         percent=percent_text,
         change_path=f"/commission/set{_begun(overview.version)}",

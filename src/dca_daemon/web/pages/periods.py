@@ -14,12 +14,12 @@ from dca_daemon.web.rendering import page
 
 router = APIRouter(prefix="/treasury")
 
-_DAYS_BACK = {By.DAY: 31, By.WEEK: 26 * 7, By.MONTH: 2 * 366}
+_DAYS_BACK = {By.DAY: 31, By.WEEK: 13 * 7, By.MONTH: 122}
 
 
 @router.get("/periods")
 async def show_periods(request: Request, by: str = "month") -> Response:
-    """The newest first: a month of days, half a year of weeks, two years of months. The API has any span."""
+    """The newest first: a month of days, a quarter of weeks, four months. The API has any span."""
     desk = desk_of(request)
     wanted = By(by) if by in list(By) else By.MONTH
     since = treasury.midnight(_DAYS_BACK[wanted], desk.zone)
