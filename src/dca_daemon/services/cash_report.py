@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from dca_daemon.domain.errors import BooksError
-from dca_daemon.ledger.db import Database, rows
+from dca_daemon.ledger.db import Database, for_sums, rows
 from dca_daemon.services import pools
 from dca_daemon.services.pools import Pool
 
@@ -62,6 +62,7 @@ async def report(db: Database, pool: str | None = None) -> list[PoolCash]:
     """Every pool, or one, in one snapshot of the books. Raises `BooksError` when it does not add up."""
     async with db.transaction() as conn:
         await conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        await for_sums(conn)
         only = None if pool is None else (await pools.find(conn, pool)).pool_id
         by_machine = await rows(conn, _BY_MACHINE, only=only)
         kept = await rows(conn, _KEPT, only=only)
@@ -85,7 +86,8 @@ async def report(db: Database, pool: str | None = None) -> list[PoolCash]:
 
 _BY_MACHINE = """
     WITH moved (pool_id, device_id, deposits, refills, removals, dispensed, given_back) AS (
-        SELECT pool_id, device_id, amount_minor, 0, 0, 0, 0 FROM deposit WHERE state = 'confirmed'
+        SELECT pool_id, device_id, CAST(sum(amount_minor) AS bigint), 0, 0, 0, 0
+          FROM deposit WHERE state = 'confirmed' GROUP BY pool_id, device_id
          UNION ALL
         SELECT pool_id, device_id, 0,
                CASE kind WHEN 'refill' THEN amount_minor ELSE 0 END,
@@ -93,8 +95,9 @@ _BY_MACHINE = """
                CASE kind WHEN 'give-back' THEN amount_minor ELSE 0 END
           FROM cash_movement
          UNION ALL
-        SELECT d.pool_id, c.device_id, 0, 0, 0, d.fiat_minor, 0
-          FROM distribution d JOIN cash_out c ON c.id = d.cash_out_id WHERE d.reversed_at IS NULL
+        SELECT d.pool_id, c.device_id, 0, 0, 0, CAST(sum(d.fiat_minor) AS bigint), 0
+          FROM cash_out c JOIN distribution d ON d.cash_out_id = c.id
+         WHERE d.kind = 'cash-out' AND d.reversed_at IS NULL GROUP BY d.pool_id, c.device_id
          UNION ALL
         SELECT pool_id, device_id, 0, 0, 0, 0, 0 FROM machine)
     SELECT t.pool_id, t.device_id, m.name, m.pool_id IS NOT DISTINCT FROM t.pool_id AS here,
