@@ -12,11 +12,12 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.payout import PayoutState
-from dca_daemon.ledger import journal
+from dca_daemon.ledger import entries, journal
 from dca_daemon.ledger.accounts import coins_received, house_sats
 from dca_daemon.ledger.db import Database, execute, rows
+from dca_daemon.ledger.entries import EntryFilter
 from dca_daemon.payouts import agenda, store
-from dca_daemon.services import mirror
+from dca_daemon.services import audit, cash_outs, deposits, distribution_views, mirror, payouts
 from dca_daemon.services.booking import flow_balances
 from dca_daemon.services.reconciliation import books as reconciled
 from dca_daemon.services.reconciliation.findings import Findings
@@ -63,6 +64,11 @@ HISTORY = [
         SELECT CAST(lpad(to_hex(n), 32, '0') AS uuid), 10000 + n FROM generate_series(1, {MANY}) n""",
     f"""INSERT INTO payout_log (payout_id, event)
         SELECT CAST(lpad(to_hex(n), 32, '0') AS uuid), 'settled' FROM generate_series(1, {MANY}) n""",
+    f"""INSERT INTO deposit SELECT (jsonb_populate_record(d, jsonb_build_object(
+               'id', 10000 + n, 'client_id', 1000 + n))).*
+          FROM generate_series(1, {MANY}) n, deposit d WHERE d.id = (SELECT min(id) FROM deposit)""",
+    f"""INSERT INTO audit_log (actor, action, subject)
+        SELECT 'old', 'old.thing', 'thing:' || n FROM generate_series(1, {MANY}) n""",
 ]
 BIG = (
     "client",
@@ -76,6 +82,8 @@ BIG = (
     "payout_record",
     "payout_log",
     "destination",
+    "deposit",
+    "audit_log",
 )
 
 
@@ -125,7 +133,7 @@ async def full(books: Database) -> Database:
     await client(books, "100")
     async with books.engine.connect() as conn:
         await conn.execution_options(isolation_level="AUTOCOMMIT")
-        await conn.exec_driver_sql("ANALYZE")
+        await conn.exec_driver_sql("VACUUM ANALYZE")
     assert ids.a
     return books
 
@@ -163,6 +171,7 @@ async def test_the_main_job_reads_by_index(full: Database) -> None:
         "what the books have of rows": lambda conn: mirror.known(conn, source_rows),
         "balances of a pool": lambda conn: flow_balances(conn, 1),
         "a comparison's pages": a_comparisons_pages,
+        "the first page of each list": the_lists,
         "a client's report": lambda conn: a_clients_report(conn, owed),
         "a posting": lambda conn: journal.post(conn, [entry("k", (coins_received(), 5), (house_sats(), -5))]),
     }
@@ -199,6 +208,26 @@ async def a_comparisons_pages(conn: AsyncConnection) -> None:
     await reconciled.known_payouts(db, old, ["old-1", "old-2"])
     await reconciled.states_of(db, ["old-1", "old-2"])
     await reconciled.note_unfinished(db, Findings())
+
+
+async def the_lists(conn: AsyncConnection) -> None:
+    """As they are first asked for, and by what is asked for most."""
+    db = Within(conn)
+    await cash_outs.list_all(db)
+    await cash_outs.list_all(db, states=("distributed",))
+    await payouts.list_all(db)
+    await payouts.list_all(db, states=("settled",))
+    await payouts.list_all(db, client=1)
+    await deposits.list_all(db)
+    await deposits.list_all(db, client="1")
+    await distribution_views.list_all(db)
+    await distribution_views.list_all(db, kind="cash-out")
+    await distribution_views.list_all(db, client="1")
+    await audit.list_all(db)
+    await audit.list_all(db, actor="old")
+    await entries.list_all(db)
+    await entries.list_all(db, EntryFilter(template="old"))
+    await entries.list_all(db, EntryFilter(account="house:sats"))
 
 
 async def a_clients_report(conn: AsyncConnection, client_id: int) -> None:
