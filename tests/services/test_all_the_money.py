@@ -360,7 +360,7 @@ class AllTheMoney(MoneyMachine):
             super().teardown()
 
 
-@pytest.mark.timeout(3600 if SOAK else 180)
+@pytest.mark.timeout(3600 if SOAK else 400)
 def test_all_functions_in_any_order(postgres_server: PostgresServer, books_template: str) -> None:
     class Here(AllTheMoney):
         @staticmethod
