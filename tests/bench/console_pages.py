@@ -222,7 +222,7 @@ async def measure(server: EmbeddedPostgres, report: Report, *, quick: bool) -> N
     found.sort(key=lambda one: statistics.median(one.seconds), reverse=True)
     report.pages = [
         Figure(
-            one.address,
+            one.address.replace(room.link, "…"),
             statistics.median(one.seconds) * 1000,
             "ms",
             one.bare_seconds * 1000 or None,
