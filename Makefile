@@ -37,7 +37,7 @@ demo: $(VENV)/.ready
 	@DCA_DEMO_LNBITS_DIR=.cache/lnbits $(BIN)/dca-daemon demo $(ARGS)
 
 test: $(VENV)/.ready $(LNBITS)
-	@$(BIN)/pytest -n 5 --dist worksteal $(ARGS)  # many of them wait for servers that they have killed
+	@$(BIN)/pytest -n 6 --dist worksteal $(ARGS)  # many of them wait for servers that they have killed
 
 check: $(VENV)/.ready
 	@$(BIN)/ruff check .

@@ -3,6 +3,7 @@ becomes markup, nothing is changed by what was refused, and what was wrong with 
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
@@ -15,7 +16,7 @@ import pytest
 from markupsafe import escape
 
 from dca_daemon.domain.rights import Role, Scope
-from dca_daemon.ledger.db import Database, rows
+from dca_daemon.ledger.db import Database, execute, rows
 from dca_daemon.runtime.logging import configure_logging
 from dca_daemon.web.actions import Action
 from dca_daemon.web.app import API_PATH
@@ -262,3 +263,46 @@ async def test_every_field_of_every_address(console: Console) -> None:
         assert unnamed == set()
         assert await everything(console.db) == before and asked > 300
     log.check()
+
+
+KEPT = (
+    ("client", "name"),
+    ("destination", "name"),
+    ("pool", "name"),
+    ("machine", "name"),
+    ("deposit", "note"),
+    ("payout", "reason"),
+    ("webhook", "name"),
+    ("api_token", "name"),
+    ("audit_log", "reason"),
+    ("audit_log", "actor"),
+    ("intake_filter", "reason"),
+    ("journal_entry", "cause"),
+    ("cash_out", "reason_text"),
+)
+
+
+async def test_hostile_text_that_is_kept_is_shown_as_text(console: Console) -> None:
+    shop = await open_shop(console)
+    async with console.db.transaction() as conn:
+        await conn.exec_driver_sql("SET LOCAL session_replication_role = replica")  # what is kept stays as it is
+        for table, column in KEPT:
+            key = "device_id" if table == "machine" else "id"
+            await execute(conn, f"UPDATE {table} SET {column} = :text || {key}", text=PRINTABLE)
+    shown = 0
+    own = console.program(Scope.CLIENT, client_id=int(shop.ids["client_id"]))
+    async with console.person(Role.ADMIN) as browser, console.program() as program, own as hers:
+        for route in routes(console, "GET"):
+            path = str(route.path)
+            if path in ENDLESS:
+                continue
+            who = browser
+            if path.startswith(API_PATH):
+                who = hers if path.startswith(f"{API_PATH}/me") else program
+            answer = await who.get(shop.filled(path))
+            harmless(answer, path)
+            shown += "zq9" in answer.text and who is browser
+            if path.endswith(".csv"):
+                cells = [cell for line in csv.reader(io.StringIO(answer.text)) for cell in line]
+                assert [one for one in cells if one[:1] in ("=", "+", "-", "@")] == [], path
+    assert shown >= 12
