@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dca_daemon.domain.errors import DcaError, InputError
-from dca_daemon.runtime.logging import held_back
 from dca_daemon.services import intents
 from dca_daemon.services.intents import NotAsShownError
 from dca_daemon.web.actions import INTENT, Action, Call, at
@@ -19,6 +18,7 @@ from dca_daemon.web.desk import Desk, desk_of
 from dca_daemon.web.rendering import page, see_other
 from dca_daemon.web.rights import Person, at_least
 from dca_daemon.web.suggestions import suggestions
+from dca_daemon.web.two_steps import DONE_ALREADY, TwoSteps
 from dca_daemon.web.wishes import Wish, as_posted, as_typed, form_fields, from_form, problems
 
 AGAIN = "again"  # back from the preview to the form
@@ -131,21 +131,14 @@ async def prepared(action: Action[Any, Any], desk: Desk, actor: str, wish: Wish)
     return await action.prepare(Call(desk, desk.db, actor), wish)
 
 
-async def _preview(request: Request, action: Action[Any, Any], person: Person, wish: Wish) -> Response:
+async def _two_steps(request: Request, action: Action[Any, Any], person: Person, wish: Wish) -> TwoSteps:
     desk = desk_of(request)
     found = await prepared(action, desk, person.actor, wish)
-    with held_back():
-        rehearsal = await intents.rehearse(
-            desk.db, lambda db: action.work(Call(desk, db, person.actor, found), wish)
-        )
-    token = await intents.offer(
-        desk.db,
-        desk.keys,
-        actor=person.actor,
-        action=_named(action, wish),
-        fields=wish.model_dump(mode="json"),
-        effect_hash=intents.as_shown(rehearsal.effect, action.told(rehearsal.result)),
-    )
+    return TwoSteps(desk, action, wish, person.actor, _named(action, wish), found)
+
+
+async def _preview(request: Request, action: Action[Any, Any], person: Person, wish: Wish) -> Response:
+    rehearsal, token = await (await _two_steps(request, action, person, wish)).rehearse()
     return page(
         request,
         "action_preview.html",
@@ -167,24 +160,11 @@ async def _do_at_once(request: Request, action: Action[Any, Any], person: Person
 
 
 async def _confirmed(request: Request, action: Action[Any, Any], person: Person, token: str) -> Response:
-    desk = desk_of(request)
     wish, intent = await _offered(request, action, person, token)
     if intent.result_path is not None:
-        return see_other(request, intent.result_path, "That is done already: nothing was done a second time.")
+        return see_other(request, intent.result_path, DONE_ALREADY)
     try:
-        found = await prepared(action, desk, person.actor, wish)
-        with held_back() as let_go:
-            result = await intents.carry_out(
-                desk.db,
-                desk.keys,
-                token,
-                actor=person.actor,
-                action=_named(action, wish),
-                work=lambda db: action.work(Call(desk, db, person.actor, found), wish),
-                told=action.told,
-                leads_to=action.leads_to,
-            )
-            let_go()
+        result = await (await _two_steps(request, action, person, wish)).carry_out(token)
     except NotAsShownError:
         raise
     except DcaError as error:
@@ -192,7 +172,7 @@ async def _confirmed(request: Request, action: Action[Any, Any], person: Person,
             request, action, _without_secrets(action, as_typed(action.wish, intent.fields)), error
         )
     if isinstance(result, str):
-        return see_other(request, result, "That is done already: nothing was done a second time.")
+        return see_other(request, result, DONE_ALREADY)
     return see_other(request, action.leads_to(result), action.says(result))
 
 

@@ -11,10 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dca_daemon.domain.errors import InputError, NotFoundError
-from dca_daemon.runtime.logging import held_back
 from dca_daemon.services import client_access, client_account, client_changes, client_series, deposits, intents
 from dca_daemon.services.intents import NotAsShownError
-from dca_daemon.web.actions import INTENT, Action, Call
+from dca_daemon.web.actions import INTENT, Action
 from dca_daemon.web.api.own import DEPOSITS, PURCHASES, own_statement, worth_now
 from dca_daemon.web.client_charts import POINTS, price_charts, stacked_chart
 from dca_daemon.web.deeds.own import CHANGE_AMOUNT, SWITCH_MODE
@@ -23,7 +22,8 @@ from dca_daemon.web.listing import PAGE, linked
 from dca_daemon.web.own_lists import Cursor, opened, sealed
 from dca_daemon.web.personal import PERSONAL
 from dca_daemon.web.rendering import page, see_other
-from dca_daemon.web.wishes import Wish, as_posted, from_form, problems
+from dca_daemon.web.two_steps import DONE_ALREADY, TwoSteps
+from dca_daemon.web.wishes import Wish, as_posted, as_typed, from_form, problems
 
 router = APIRouter(prefix=PERSONAL.rstrip("/"), include_in_schema=False)
 
@@ -79,11 +79,12 @@ async def change(request: Request, token: str) -> Response:
         if offered is not None:
             desk = desk_of(request)
             intent = await intents.find(desk.db, desk.keys, offered, actor=actor, action=action.name)
-            posted = {name: str(value) for name, value in intent.fields.items() if value is not None}
+            posted = as_typed(action.wish, intent.fields)
         wish = action.wish.model_validate(from_form(action.wish, posted))
+        steps = _two_steps(request, client_id, action, wish)
         if offered is not None:
-            return await _carry_out(request, token, client_id, action, wish, offered)
-        return await _preview(request, token, client_id, deed, wish)
+            return await _carry_out(request, token, steps, offered)
+        return await _preview(request, token, deed, steps)
     except ValidationError as error:
         wrong, status = problems(error), 422
     except InputError as error:
@@ -133,50 +134,27 @@ async def _account(
     )
 
 
-async def _preview(request: Request, token: str, client_id: int, deed: str, wish: Wish) -> Response:
-    desk, action, actor = desk_of(request), _DEEDS[deed], client_changes.actor_of(client_id)
-    with held_back():
-        rehearsal = await intents.rehearse(
-            desk.db, lambda db: action.work(Call(desk, db, actor, client_id=client_id), wish)
-        )
-    intent = await intents.offer(
-        desk.db,
-        desk.keys,
-        actor=actor,
-        action=action.name,
-        fields=wish.model_dump(mode="json"),
-        effect_hash=intents.as_shown(rehearsal.effect, action.told(rehearsal.result)),
-    )
+def _two_steps(request: Request, client_id: int, action: Action[Any, Any], wish: Wish) -> TwoSteps:
+    actor = client_changes.actor_of(client_id)
+    return TwoSteps(desk_of(request), action, wish, actor, action.name, client_id=client_id)
+
+
+async def _preview(request: Request, token: str, deed: str, steps: TwoSteps) -> Response:
+    rehearsal, intent = await steps.rehearse()
     return page(
         request,
         "own_preview.html",
-        action=action,
+        action=steps.action,
         deed=deed,
-        facts=action.facts(rehearsal.result),
+        facts=steps.action.facts(rehearsal.result),
         intent=intent,
         home=_home(token),
     )
 
 
-async def _carry_out(
-    request: Request, token: str, client_id: int, action: Action[Any, Any], wish: Wish, intent: str
-) -> Response:
-    desk, actor = desk_of(request), client_changes.actor_of(client_id)
-    with held_back() as let_go:
-        result = await intents.carry_out(
-            desk.db,
-            desk.keys,
-            intent,
-            actor=actor,
-            action=action.name,
-            work=lambda db: action.work(Call(desk, db, actor, client_id=client_id), wish),
-            told=action.told,
-            leads_to=action.leads_to,
-        )
-        let_go()
-    if isinstance(result, str):
-        return see_other(request, _home(token), "That is done already: nothing was done a second time.")
-    return see_other(request, _home(token), action.says(result))
+async def _carry_out(request: Request, token: str, steps: TwoSteps, intent: str) -> Response:
+    result = await steps.carry_out(intent)
+    return see_other(request, _home(token), DONE_ALREADY if isinstance(result, str) else steps.action.says(result))
 
 
 def _home(token: str) -> str:
