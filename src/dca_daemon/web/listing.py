@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 
-from fastapi import Query
+from fastapi import Path, Query
 from pydantic import AwareDatetime, BeforeValidator
 from starlette.requests import Request
 
 from dca_daemon.domain.errors import InputError
 from dca_daemon.domain.moments import parse_time
 from dca_daemon.web.rendering import query
+from dca_daemon.web.wishes import MAX_ID
 
 T = TypeVar("T")
 
@@ -32,9 +33,10 @@ def _parsed(value: object) -> datetime:
 Moment = Annotated[AwareDatetime, BeforeValidator(_parsed)]
 Since = Annotated[Moment | None, Query(description="From then on.")]
 Until = Annotated[Moment | None, Query(description="Before then.")]
+RowId = Annotated[int, Path(ge=1, le=MAX_ID)]  # in an address
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX, description="At most so many.")]
 After = Annotated[
-    int | None, Query(ge=1, le=2**63 - 1, description="Go on after this one: `next` of the page before.")
+    int | None, Query(ge=1, le=MAX_ID, description="Go on after this one: `next` of the page before.")
 ]
 
 

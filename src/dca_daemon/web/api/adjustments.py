@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.requests import Request
 
@@ -14,10 +13,8 @@ from dca_daemon.services import adjustments
 from dca_daemon.services.adjustments import Adjustment
 from dca_daemon.web.api.values import Next, Out, fiat
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, Limit, cut
-from dca_daemon.web.problems import PROBLEMS
+from dca_daemon.web.listing import PAGE, After, Limit, RowId, cut
 from dca_daemon.web.rights import scoped
-from dca_daemon.web.wishes import MAX_ID
 
 
 class AdjustmentOut(Out):
@@ -78,13 +75,12 @@ router = APIRouter(
     prefix="/clients/{client_id}/adjustments",
     tags=["clients"],
     dependencies=[Depends(scoped(Scope.READ))],
-    responses=PROBLEMS,
 )
 
 
 @router.get("", summary="List a client's adjustments")
 async def list_adjustments(
-    request: Request, client_id: Annotated[int, Path(ge=1, le=MAX_ID)], limit: Limit = PAGE, after: After = None
+    request: Request, client_id: RowId, limit: Limit = PAGE, after: After = None
 ) -> AdjustmentsOut:
     """The newest first."""
     found = await adjustments.list_all(desk_of(request).db, str(client_id), limit=limit + 1, after=after)

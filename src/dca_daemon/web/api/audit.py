@@ -14,7 +14,6 @@ from dca_daemon.services.audit import AuditEntry
 from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
-from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 
 Text = Annotated[str | None, Query(max_length=200)]
@@ -44,7 +43,7 @@ class ChangesOut(Out):
     next: Next
 
 
-router = APIRouter(prefix="/audit", tags=["audit"], dependencies=[Depends(scoped(Scope.READ))], responses=PROBLEMS)
+router = APIRouter(prefix="/audit", tags=["audit"], dependencies=[Depends(scoped(Scope.READ))])
 
 
 @router.get("", summary="List changes by people")

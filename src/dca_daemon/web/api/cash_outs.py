@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from fastapi import Path as PathValue
 from pydantic import Field
 from starlette.requests import Request
 
@@ -18,10 +17,8 @@ from dca_daemon.services.cash_outs import CashOutSummary, CashOutView
 from dca_daemon.services.decisions import Several
 from dca_daemon.web.api.values import Amount, Next, Out
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
-from dca_daemon.web.problems import PROBLEMS
+from dca_daemon.web.listing import PAGE, After, Limit, RowId, Since, Until, cut
 from dca_daemon.web.rights import scoped
-from dca_daemon.web.wishes import MAX_ID
 
 
 class CashOutOut(Out):
@@ -156,9 +153,7 @@ class SeveralOut(Out):
         return cls(distributed=done.distributed, refused=refused)
 
 
-router = APIRouter(
-    prefix="/cash-outs", tags=["cash-outs"], dependencies=[Depends(scoped(Scope.READ))], responses=PROBLEMS
-)
+router = APIRouter(prefix="/cash-outs", tags=["cash-outs"], dependencies=[Depends(scoped(Scope.READ))])
 
 
 @router.get("", summary="List cash-outs")
@@ -190,8 +185,6 @@ async def list_cash_outs(
 
 
 @router.get("/{cash_out_id}", summary="Show a cash-out")
-async def show_cash_out(
-    request: Request, cash_out_id: Annotated[int, PathValue(ge=1, le=MAX_ID)]
-) -> CashOutWholeOut:
+async def show_cash_out(request: Request, cash_out_id: RowId) -> CashOutWholeOut:
     """One, explained to the last sat."""
     return CashOutWholeOut.of(await cash_outs.show(desk_of(request).db, str(cash_out_id)))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.requests import Request
 
@@ -15,9 +15,8 @@ from dca_daemon.services.client_access import AccessView
 from dca_daemon.web.api.users import TokenOut
 from dca_daemon.web.api.values import Out
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.problems import PROBLEMS
+from dca_daemon.web.listing import RowId
 from dca_daemon.web.rights import scoped
-from dca_daemon.web.wishes import MAX_ID
 
 if TYPE_CHECKING:
     from dca_daemon.web.deeds.client_access import MadeLink, MadeToken
@@ -87,7 +86,7 @@ class MadeTokenOut(Out):
         return cls(secret=made.secret, token=TokenOut.of(made.token))
 
 
-router = APIRouter(prefix="/clients", tags=["clients"], responses=PROBLEMS)
+router = APIRouter(prefix="/clients", tags=["clients"])
 
 
 @router.get(
@@ -95,7 +94,7 @@ router = APIRouter(prefix="/clients", tags=["clients"], responses=PROBLEMS)
     summary="Show a client's own access",
     dependencies=[Depends(scoped(Scope.ADMIN))],
 )
-async def show_access(request: Request, client_id: Annotated[int, Path(ge=1, le=MAX_ID)]) -> AccessAndTokensOut:
+async def show_access(request: Request, client_id: RowId) -> AccessAndTokensOut:
     """Its personal link, its tokens in force, and what it may change."""
     db = desk_of(request).db
     access = AccessOut.of(await client_access.show(db, str(client_id)))

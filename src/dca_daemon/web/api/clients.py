@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -22,15 +22,11 @@ from dca_daemon.services.clients import ClientView, Mode, Status
 from dca_daemon.services.reports import statement
 from dca_daemon.web.api.values import Amount, Next, Out, fiat
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
-from dca_daemon.web.problems import PROBLEMS
+from dca_daemon.web.listing import PAGE, After, Limit, RowId, Since, Until, cut
 from dca_daemon.web.rights import scoped
-from dca_daemon.web.wishes import MAX_ID
 
 if TYPE_CHECKING:
     from dca_daemon.web.deeds.clients import Added, Redirected
-
-ClientId = Annotated[int, Path(ge=1, le=MAX_ID)]
 
 
 class BalanceOut(Out):
@@ -213,9 +209,7 @@ class ClientChangesOut(Out):
     next: Next
 
 
-router = APIRouter(
-    prefix="/clients", tags=["clients"], dependencies=[Depends(scoped(Scope.READ))], responses=PROBLEMS
-)
+router = APIRouter(prefix="/clients", tags=["clients"], dependencies=[Depends(scoped(Scope.READ))])
 
 
 @router.get("", summary="List clients")
@@ -243,15 +237,13 @@ async def list_clients(
 
 
 @router.get("/{client_id}", summary="Show a client")
-async def show_client(request: Request, client_id: ClientId) -> ClientOut:
+async def show_client(request: Request, client_id: RowId) -> ClientOut:
     """One client."""
     return ClientOut.of(await clients.show(desk_of(request).db, str(client_id)))
 
 
 @router.get("/{client_id}/records", summary="List a client's distribution records")
-async def list_records(
-    request: Request, client_id: ClientId, limit: Limit = PAGE, after: After = None
-) -> RecordsOut:
+async def list_records(request: Request, client_id: RowId, limit: Limit = PAGE, after: After = None) -> RecordsOut:
     """The newest first, with the payout that paid each."""
     found = await clients.history(desk_of(request).db, str(client_id), limit=limit + 1, after=after)
     page = cut(found, limit, lambda one: one["record_id"])
@@ -261,7 +253,7 @@ async def list_records(
 @router.get("/{client_id}/series", summary="Show a client's purchases over time")
 async def show_series(
     request: Request,
-    client_id: ClientId,
+    client_id: RowId,
     points: Annotated[int, Query(ge=1, le=1000, description="About so many at most.")] = client_series.POINTS_MAX,
 ) -> SeriesOut:
     """Sats stacked, and the price paid."""
@@ -270,7 +262,7 @@ async def show_series(
 
 @router.get("/{client_id}/changes", summary="List what was changed of a client")
 async def list_changes(
-    request: Request, client_id: ClientId, limit: Limit = PAGE, after: After = None
+    request: Request, client_id: RowId, limit: Limit = PAGE, after: After = None
 ) -> ClientChangesOut:
     """The newest first."""
     found = await clients.changes(desk_of(request).db, str(client_id), limit=limit + 1, after=after)
@@ -282,7 +274,7 @@ async def list_changes(
     "/{client_id}/statement.csv", summary="Download a client's statement", response_class=StreamingResponse
 )
 async def download_statement(
-    request: Request, client_id: ClientId, since: Since = None, until: Until = None
+    request: Request, client_id: RowId, since: Since = None, until: Until = None
 ) -> StreamingResponse:
     """Every distribution record as a line of CSV, the newest first."""
     return await statement_csv(desk_of(request).db, client_id, since, until)

@@ -21,7 +21,6 @@ from dca_daemon.services.commission_release import Gathered
 from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
-from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 
 Percent = Annotated[
@@ -218,9 +217,7 @@ class AddedReceiverOut(Out):
         )
 
 
-router = APIRouter(
-    prefix="/commission", tags=["commission"], dependencies=[Depends(scoped(Scope.READ))], responses=PROBLEMS
-)
+router = APIRouter(prefix="/commission", tags=["commission"], dependencies=[Depends(scoped(Scope.READ))])
 
 
 @router.get("", summary="Show the shares in force")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
 from dca_daemon.domain.rights import Scope
@@ -14,9 +14,8 @@ from dca_daemon.services.cash import Movement
 from dca_daemon.services.deposits import BalanceChange, DepositView
 from dca_daemon.web.api.values import Amount, Next, Out, fiat
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
+from dca_daemon.web.listing import PAGE, After, Limit, RowId, Since, Until, cut
 from dca_daemon.web.rights import scoped
-from dca_daemon.web.wishes import MAX_ID
 
 State = Literal["pending", "confirmed", "void"]
 
@@ -129,6 +128,6 @@ async def list_deposits(
 
 
 @router.get("/{deposit_id}", summary="Show a deposit")
-async def show_deposit(request: Request, deposit_id: Annotated[int, Path(ge=1, le=MAX_ID)]) -> DepositOut:
+async def show_deposit(request: Request, deposit_id: RowId) -> DepositOut:
     """One deposit."""
     return DepositOut.of(await deposits.show(desk_of(request).db, deposit_id))

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
-from fastapi import Path as PathValue
 from starlette.requests import Request
 
 from dca_daemon.domain.rights import Scope
@@ -15,10 +14,8 @@ from dca_daemon.services.distribution_data import distribution_dict
 from dca_daemon.services.distribution_views import DistributionView
 from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
-from dca_daemon.web.problems import PROBLEMS
+from dca_daemon.web.listing import PAGE, After, Limit, RowId, Since, Until, cut
 from dca_daemon.web.rights import scoped
-from dca_daemon.web.wishes import MAX_ID
 
 
 class DistributionRecordOut(Out):
@@ -68,9 +65,7 @@ class DistributionsOut(Out):
     next: Next
 
 
-router = APIRouter(
-    prefix="/distributions", tags=["distributions"], dependencies=[Depends(scoped(Scope.READ))], responses=PROBLEMS
-)
+router = APIRouter(prefix="/distributions", tags=["distributions"], dependencies=[Depends(scoped(Scope.READ))])
 
 
 @router.get("", summary="List distributions")
@@ -100,8 +95,6 @@ async def list_distributions(
 
 
 @router.get("/{distribution_id}", summary="Show a distribution")
-async def show_distribution(
-    request: Request, distribution_id: Annotated[int, PathValue(ge=1, le=MAX_ID)]
-) -> DistributionOut:
+async def show_distribution(request: Request, distribution_id: RowId) -> DistributionOut:
     """One, with its records."""
     return DistributionOut.of(await distribution_views.show(desk_of(request).db, distribution_id))

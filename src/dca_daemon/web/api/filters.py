@@ -13,7 +13,6 @@ from dca_daemon.services.filters import FilterKind, FilterView
 from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, cut
-from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 
 
@@ -43,9 +42,7 @@ class FiltersOut(Out):
     next: Next
 
 
-router = APIRouter(
-    prefix="/filters", tags=["machines"], dependencies=[Depends(scoped(Scope.READ))], responses=PROBLEMS
-)
+router = APIRouter(prefix="/filters", tags=["machines"], dependencies=[Depends(scoped(Scope.READ))])
 
 
 @router.get("", summary="List filters")

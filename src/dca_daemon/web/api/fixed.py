@@ -23,7 +23,6 @@ from dca_daemon.web.api.values import Amount, Next, Out, fiat
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, cut
 from dca_daemon.web.market import MarketRates
-from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 
 UPCOMING = 5
@@ -245,7 +244,7 @@ def _price(price: Decimal) -> str:
     return format(price.normalize(), "f")
 
 
-router = APIRouter(prefix="/fixed", tags=["fixed"], dependencies=[Depends(scoped(Scope.READ))], responses=PROBLEMS)
+router = APIRouter(prefix="/fixed", tags=["fixed"], dependencies=[Depends(scoped(Scope.READ))])
 
 
 @router.get("", summary="Show a pool's Fixed Mode")

@@ -18,11 +18,9 @@ from dca_daemon.ledger.reports import AccountBalance, StatementLine
 from dca_daemon.services import clients
 from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, Limit, Since, Until, cut
-from dca_daemon.web.problems import PROBLEMS
+from dca_daemon.web.listing import PAGE, After, Limit, RowId, Since, Until, cut
 from dca_daemon.web.proof import prove
 from dca_daemon.web.rights import scoped
-from dca_daemon.web.wishes import MAX_ID
 
 UnitAmount = Annotated[int | str, Field(description="Msat as an integer, fiat as a decimal string.")]
 AccountName = Annotated[str, Query(max_length=200, description="Such as house:sats or client:1:payable.")]
@@ -135,9 +133,7 @@ class ProofOut(Out):
     checks: list[CheckOut]
 
 
-router = APIRouter(
-    prefix="/ledger", tags=["ledger"], dependencies=[Depends(scoped(Scope.READ))], responses=PROBLEMS
-)
+router = APIRouter(prefix="/ledger", tags=["ledger"], dependencies=[Depends(scoped(Scope.READ))])
 
 
 @router.get("/accounts", summary="List accounts")
@@ -187,7 +183,7 @@ async def list_entries(
 
 
 @router.get("/entries/{entry_id}", summary="Show a journal entry")
-async def show_entry(request: Request, entry_id: Annotated[int, PathValue(ge=1, le=MAX_ID)]) -> EntryOut:
+async def show_entry(request: Request, entry_id: RowId) -> EntryOut:
     """One, with its postings."""
     return EntryOut.of(await entries.show(desk_of(request).db, entry_id))
 

@@ -18,7 +18,6 @@ from dca_daemon.services.pools import Pool
 from dca_daemon.web.api.values import Amount, Next, Out, fiat
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, Limit, cut
-from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 
 AfterDevice = Annotated[
@@ -159,7 +158,7 @@ class CashMovedOut(Out):
         )
 
 
-router = APIRouter(tags=["machines"], dependencies=[Depends(scoped(Scope.READ))], responses=PROBLEMS)
+router = APIRouter(tags=["machines"], dependencies=[Depends(scoped(Scope.READ))])
 
 
 @router.get("/machines", summary="List machines")

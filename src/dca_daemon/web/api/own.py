@@ -25,7 +25,6 @@ from dca_daemon.web.desk import Desk, desk_of
 from dca_daemon.web.listing import PAGE, Limit, Since, Until, cut
 from dca_daemon.web.market import MarketRates
 from dca_daemon.web.own_lists import Cursor, opened, sealed
-from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import Caller, scoped
 
 DEPOSITS, PURCHASES = "deposits", "purchases"
@@ -240,7 +239,7 @@ class OwnDepositsOut(Out):
     next: Next
 
 
-router = APIRouter(prefix="/me", tags=["me"], responses=PROBLEMS)
+router = APIRouter(prefix="/me", tags=["me"])
 Own = Annotated[Caller, Depends(scoped(Scope.CLIENT))]
 
 

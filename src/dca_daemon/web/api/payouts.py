@@ -19,7 +19,6 @@ from dca_daemon.services.payouts import PayoutView
 from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, Limit, Since, Until, cut
-from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 
 PayoutRef = Annotated[str, PathValue(max_length=36, description="The payout's id.")]
@@ -98,9 +97,7 @@ class PayoutsOut(Out):
     next: Next
 
 
-router = APIRouter(
-    prefix="/payouts", tags=["payouts"], dependencies=[Depends(scoped(Scope.READ))], responses=PROBLEMS
-)
+router = APIRouter(prefix="/payouts", tags=["payouts"], dependencies=[Depends(scoped(Scope.READ))])
 
 
 @router.get("", summary="List payouts")

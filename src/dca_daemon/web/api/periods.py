@@ -13,7 +13,6 @@ from dca_daemon.services.reports.periods import By, CommissionPeriod, CurrencyPe
 from dca_daemon.web.api.values import Out, fiat
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import Since, Until
-from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 
 
@@ -101,9 +100,7 @@ class PeriodsOut(Out):
         )
 
 
-router = APIRouter(
-    prefix="/reports", tags=["reports"], dependencies=[Depends(scoped(Scope.READ))], responses=PROBLEMS
-)
+router = APIRouter(prefix="/reports", tags=["reports"], dependencies=[Depends(scoped(Scope.READ))])
 
 
 @router.get("/periods", summary="The report by day, week or month")

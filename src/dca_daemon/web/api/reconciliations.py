@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.requests import Request
 
@@ -15,10 +14,8 @@ from dca_daemon.services.reconciliation.findings import Difference, Note
 from dca_daemon.services.reconciliation.runs import Run, RunLine
 from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, Limit, cut
-from dca_daemon.web.problems import PROBLEMS
+from dca_daemon.web.listing import PAGE, After, Limit, RowId, cut
 from dca_daemon.web.rights import scoped
-from dca_daemon.web.wishes import MAX_ID
 
 
 class ReconciliationOut(Out):
@@ -98,7 +95,6 @@ router = APIRouter(
     prefix="/reconciliations",
     tags=["reconciliation"],
     dependencies=[Depends(scoped(Scope.READ))],
-    responses=PROBLEMS,
 )
 
 
@@ -111,8 +107,6 @@ async def list_reconciliations(request: Request, limit: Limit = PAGE, after: Aft
 
 
 @router.get("/{run_id}", summary="Show a reconciliation")
-async def show_reconciliation(
-    request: Request, run_id: Annotated[int, Path(ge=1, le=MAX_ID)]
-) -> WholeReconciliationOut:
+async def show_reconciliation(request: Request, run_id: RowId) -> WholeReconciliationOut:
     """One comparison."""
     return WholeReconciliationOut.of(await runs.show(desk_of(request).db, run_id))

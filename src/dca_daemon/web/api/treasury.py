@@ -16,7 +16,6 @@ from dca_daemon.services.treasury import Day, Move, MovePreview, Treasury
 from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import Desk, desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, cut
-from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import scoped
 
 DAYS = 14
@@ -140,9 +139,7 @@ class MovesOut(Out):
     next: Next
 
 
-router = APIRouter(
-    prefix="/treasury", tags=["treasury"], dependencies=[Depends(scoped(Scope.READ))], responses=PROBLEMS
-)
+router = APIRouter(prefix="/treasury", tags=["treasury"], dependencies=[Depends(scoped(Scope.READ))])
 
 
 @router.get("", summary="Show the treasury")

@@ -16,7 +16,6 @@ from dca_daemon.services.users import UserView
 from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, Limit, cut
-from dca_daemon.web.problems import PROBLEMS
 from dca_daemon.web.rights import Caller, scoped
 
 
@@ -80,7 +79,7 @@ class TokensOut(Out):
     next: Next
 
 
-router = APIRouter(responses=PROBLEMS)
+router = APIRouter()
 Admin = Annotated[Caller, Depends(scoped(Scope.ADMIN))]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.requests import Request
 
@@ -14,11 +14,9 @@ from dca_daemon.services import webhooks
 from dca_daemon.services.webhooks import DeliveryView, WebhookView
 from dca_daemon.web.api.values import Next, Out
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, Limit, cut
+from dca_daemon.web.listing import PAGE, After, Limit, RowId, cut
 from dca_daemon.web.rights import scoped
-from dca_daemon.web.wishes import MAX_ID
 
-WebhookId = Annotated[int, Path(ge=1, le=MAX_ID)]
 State = Literal["pending", "delivered", "given-up"]
 
 
@@ -100,14 +98,14 @@ async def list_webhooks(request: Request) -> WebhooksOut:
 
 
 @router.get("/{webhook_id}", summary="Show a webhook")
-async def show_webhook(request: Request, webhook_id: WebhookId) -> WebhookOut:
+async def show_webhook(request: Request, webhook_id: RowId) -> WebhookOut:
     """One webhook."""
     return WebhookOut.of(await webhooks.show(desk_of(request).db, str(webhook_id)))
 
 
 @router.get("/{webhook_id}/deliveries", summary="List a webhook's deliveries")
 async def list_deliveries(
-    request: Request, webhook_id: WebhookId, state: State | None = None, limit: Limit = PAGE, after: After = None
+    request: Request, webhook_id: RowId, state: State | None = None, limit: Limit = PAGE, after: After = None
 ) -> DeliveriesOut:
     """The newest first."""
     db = desk_of(request).db

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,9 +13,8 @@ from dca_daemon.services import cash_outs
 from dca_daemon.services.cash_out_explanation import explain
 from dca_daemon.services.cash_outs import CashOutSummary
 from dca_daemon.web.desk import Desk, desk_of
-from dca_daemon.web.listing import PAGE, After, linked
+from dca_daemon.web.listing import PAGE, After, RowId, linked
 from dca_daemon.web.rendering import page
-from dca_daemon.web.wishes import MAX_ID
 
 router = APIRouter(prefix="/cash-outs")
 
@@ -77,7 +74,7 @@ async def _found(desk: Desk, state: str, filters: dict[str, str], after: int | N
 
 
 @router.get("/{cash_out_id}")
-async def show_cash_out(request: Request, cash_out_id: Annotated[int, Path(ge=1, le=MAX_ID)]) -> Response:
+async def show_cash_out(request: Request, cash_out_id: RowId) -> Response:
     """One, whole."""
     view = await cash_outs.show(desk_of(request).db, str(cash_out_id))
     summary, split = view.summary, view.split

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -15,14 +15,12 @@ from dca_daemon.services.clients import Mode, Status
 from dca_daemon.web.api.clients import statement_csv
 from dca_daemon.web.client_charts import POINTS, price_charts, stacked_chart
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, linked
+from dca_daemon.web.listing import PAGE, After, RowId, linked
 from dca_daemon.web.rendering import page
 from dca_daemon.web.rights import Person, viewer
-from dca_daemon.web.wishes import MAX_ID
 
 router = APIRouter(prefix="/clients")
 
-ClientId = Annotated[int, Path(ge=1, le=MAX_ID)]
 MODES = ("flow", "fixed")
 FIRST = 10  # of each list on a client's page
 
@@ -55,9 +53,7 @@ async def list_clients(
 
 
 @router.get("/{client_id}")
-async def show_client(
-    request: Request, client_id: ClientId, person: Annotated[Person, Depends(viewer)]
-) -> Response:
+async def show_client(request: Request, client_id: RowId, person: Annotated[Person, Depends(viewer)]) -> Response:
     """One client: what it has, got and paid; its newest records and changes."""
     desk, reference = desk_of(request), str(client_id)
     client = await clients.show(desk.db, reference)
@@ -78,7 +74,7 @@ async def show_client(
 
 
 @router.get("/{client_id}/history")
-async def show_history(request: Request, client_id: ClientId, after: After = None) -> Response:
+async def show_history(request: Request, client_id: RowId, after: After = None) -> Response:
     """All its distribution records, the newest first."""
     db = desk_of(request).db
     client = await clients.show(db, str(client_id))
@@ -88,7 +84,7 @@ async def show_history(request: Request, client_id: ClientId, after: After = Non
 
 
 @router.get("/{client_id}/adjustments")
-async def list_adjustments(request: Request, client_id: ClientId, after: After = None) -> Response:
+async def list_adjustments(request: Request, client_id: RowId, after: After = None) -> Response:
     """Its adjustments, the newest first."""
     db = desk_of(request).db
     client = await clients.show(db, str(client_id))
@@ -98,6 +94,6 @@ async def list_adjustments(request: Request, client_id: ClientId, after: After =
 
 
 @router.get("/{client_id}/statement.csv")
-async def download_statement(request: Request, client_id: ClientId) -> StreamingResponse:
+async def download_statement(request: Request, client_id: RowId) -> StreamingResponse:
     """Every record as a line of CSV."""
     return await statement_csv(desk_of(request).db, client_id)

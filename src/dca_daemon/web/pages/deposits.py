@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dca_daemon.services import deposits
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, linked
+from dca_daemon.web.listing import PAGE, After, RowId, linked
 from dca_daemon.web.rendering import page
-from dca_daemon.web.wishes import MAX_ID
 
 router = APIRouter(prefix="/deposits")
 
@@ -45,6 +42,6 @@ async def list_deposits(
 
 
 @router.get("/{deposit_id}")
-async def show_deposit(request: Request, deposit_id: Annotated[int, Path(ge=1, le=MAX_ID)]) -> Response:
+async def show_deposit(request: Request, deposit_id: RowId) -> Response:
     """One deposit."""
     return page(request, "deposit.html", deposit=await deposits.show(desk_of(request).db, deposit_id))

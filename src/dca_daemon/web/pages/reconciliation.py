@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dca_daemon.services.reconciliation import runs
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, linked
+from dca_daemon.web.listing import PAGE, After, RowId, linked
 from dca_daemon.web.rendering import page
-from dca_daemon.web.wishes import MAX_ID
 
 router = APIRouter(prefix="/reconciliation")
 
@@ -25,6 +22,6 @@ async def list_runs(request: Request, after: After = None) -> Response:
 
 
 @router.get("/{run_id}")
-async def show_run(request: Request, run_id: Annotated[int, Path(ge=1, le=MAX_ID)]) -> Response:
+async def show_run(request: Request, run_id: RowId) -> Response:
     """One comparison, with what to do about what differs."""
     return page(request, "reconciliation.html", run=await runs.show(desk_of(request).db, run_id))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dca_daemon.domain.rights import Role
 from dca_daemon.services import webhooks
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, linked
+from dca_daemon.web.listing import PAGE, After, RowId, linked
 from dca_daemon.web.rendering import page
 from dca_daemon.web.rights import at_least
-from dca_daemon.web.wishes import MAX_ID
 
 router = APIRouter(prefix="/webhooks", dependencies=[Depends(at_least(Role.ADMIN))], include_in_schema=False)
 
@@ -26,9 +23,7 @@ async def list_webhooks(request: Request) -> Response:
 
 
 @router.get("/{webhook_id}")
-async def show_webhook(
-    request: Request, webhook_id: Annotated[int, Path(ge=1, le=MAX_ID)], after: After = None
-) -> Response:
+async def show_webhook(request: Request, webhook_id: RowId, after: After = None) -> Response:
     """One, and its deliveries, the newest first."""
     db = desk_of(request).db
     view = await webhooks.show(db, str(webhook_id))
