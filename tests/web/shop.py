@@ -30,7 +30,7 @@ from dca_daemon.services.reconciliation import runs
 from dca_daemon.services.reconciliation.findings import Difference, Kind, Reconciliation
 from dca_daemon.services.webhook_http import WebhookHttpConfig
 from dca_daemon.web.actions import Action
-from dca_daemon.web.app import _DEEDS
+from dca_daemon.web.app import DEEDS
 from dca_daemon.web.wishes import FormField, form_fields
 from tests.ledger.filled import invoice, reserve, submit
 from tests.services.builders import client, sql, success, value
@@ -55,7 +55,9 @@ class Shop:
     def good(self, action: Action[Any, Any], beside: str = "") -> Fields:
         """What the action takes: what it needs, by its own examples, where nothing else is said here. `beside`: a
         field that is given too, so that what can't stand beside it is left out."""
-        needed = {one.name: _example(one) for one in form_fields(action.wish, action.path_fields) if one.needed}
+        needed = {
+            one.name: _example(action, one) for one in form_fields(action.wish, action.path_fields) if one.needed
+        }
         good = {**needed, **_GOOD.get(action.name, {})}
         return {name: text for name, text in good.items() if name not in _INSTEAD_OF.get(beside, ())} | (
             _TOGETHER.get((action.name, beside), {})
@@ -97,8 +99,12 @@ _TOGETHER = {
 }
 
 
-def _example(field: FormField) -> str:
-    return field.example or next(iter(field.choices), "1")
+def _example(action: Action[Any, Any], field: FormField) -> str:
+    """As one would type it."""
+    first = next(iter(action.wish.model_fields[field.name].examples or ()), None)
+    if first is None:
+        return next(iter(field.choices), "1")
+    return ", ".join(first) if isinstance(first, list) else str(first)
 
 
 async def open_shop(console: Console) -> Shop:
@@ -201,7 +207,7 @@ async def _first(console: Console, query: str) -> str:
 
 def actions() -> list[Action[Any, Any]]:
     """All that can be done."""
-    return [action for some in _DEEDS.values() for action in some]
+    return [action for some in DEEDS.values() for action in some]
 
 
 def routes(console: Console, method: str) -> Iterator[RouteContext]:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi.routing import iter_route_contexts
 
-from dca_daemon.web.app import _DEEDS, API_PATH, create_app
+from dca_daemon.web.app import API_PATH, DEEDS, create_app
 from tests.bench.addresses import LEFT_OUT, known_ids
 
 # Those that give a list whole, and what bounds it.
@@ -52,7 +52,7 @@ def routes() -> Iterator[tuple[str, set[str]]]:
 def test_every_list_is_paged_or_bounded() -> None:
     found = dict(routes())
     assert len(found) > 100
-    forms = {action.path for some in _DEEDS.values() for action in some}
+    forms = {action.path for some in DEEDS.values() for action in some}
     for path, fields in found.items():
         plain = path.removeprefix(API_PATH) if path.startswith(API_PATH) else path
         if "{" in plain or plain in forms or plain in BOUNDED:

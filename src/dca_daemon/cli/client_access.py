@@ -55,10 +55,11 @@ def make_link(client: ClientRef, as_json: AsJson = False) -> None:
     A link that was made before opens nothing any more.
     """
     from dca_daemon.services import client_access
+    from dca_daemon.web.personal import PERSONAL
 
     settings = load()
     view, token = with_books(settings, lambda db: client_access.make_link(db, client, actor=actor()))
-    url = f"{settings.console.address}/my/{token}"
+    url = f"{settings.console.address}{PERSONAL}{token}"
     if as_json:
         print_json({"url": url, "access": as_dict(view)})
         return

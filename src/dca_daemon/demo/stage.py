@@ -35,6 +35,7 @@ from dca_daemon.ledger import migrate
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.services import client_access, sessions
+from dca_daemon.web.personal import PERSONAL
 
 CHANNEL = "dca_cash_out"
 TOP_UP_SATS = 15_000_000
@@ -173,7 +174,7 @@ async def login_link(stage: Stage) -> str:
 async def own_page_link(stage: Stage, client: str) -> str:
     """The path of a client's own page."""
     _, token = await client_access.make_link(stage.books, client, actor=RUNNER)
-    return f"/my/{token}"
+    return f"{PERSONAL}{token}"
 
 
 def _document(lnbits_url: str, http_port: int, console_port: int) -> dict[str, dict[str, object]]:

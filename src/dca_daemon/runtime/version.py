@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
 LIBRARIES = ("SQLAlchemy", "psycopg", "httpx", "fastapi", "uvicorn", "pydantic", "structlog", "cryptography")
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Of this program, of Python, and of the libraries that most depends on."""
     return {

@@ -73,7 +73,7 @@ class Action(Generic[W, R]):
     one_step: bool = False
     api_path: str | None = None
     api_status: int = 200
-    said: Callable[[R], str] | None = None  # the sentence afterwards; default: title and facts
+    said: Callable[[R], str] | None = None  # the sentence afterwards; default: the title, done
     # A page in place of leading on, for what is shown once; only with `one_step`.
     shows_once: str | None = None
 

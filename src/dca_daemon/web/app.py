@@ -22,7 +22,7 @@ from dca_daemon.web.rights import at_least, scoped, sees_still
 API_PATH = "/api/v1"
 
 # What can be done, by the name that the API's documentation puts it under.
-_DEEDS: dict[str, tuple[Action[Any, Any], ...]] = {
+DEEDS: dict[str, tuple[Action[Any, Any], ...]] = {
     "clients": (*deeds.clients.ACTIONS, *deeds.client_access.ACTIONS, *deeds.adjustments.ACTIONS),
     "deposits": deeds.deposits.ACTIONS,
     "cash-outs": deeds.cash_outs.ACTIONS,
@@ -103,7 +103,7 @@ def _page_routers() -> list[APIRouter]:
     viewer = at_least(Role.VIEWER)
     sees = APIRouter(dependencies=[Depends(viewer)], include_in_schema=False)
     # Forms before lists: /deposits/record is no deposit's number.
-    for actions in _DEEDS.values():
+    for actions in DEEDS.values():
         sees.include_router(action_pages(actions))
     for module in _PAGES:
         sees.include_router(module.router)
@@ -121,7 +121,7 @@ def _page_routers() -> list[APIRouter]:
 
 def _api_routers() -> list[APIRouter]:
     return [
-        *(action_api(actions, tag) for tag, actions in _DEEDS.items()),
+        *(action_api(actions, tag) for tag, actions in DEEDS.items()),
         action_api(deeds.own.ACTIONS, "me"),
         *(module.router for module in _API),
         api.events.router(scoped(Scope.READ)),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dca_daemon.web.desk import Desk
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dca_daemon.web.desk import Desk
 
 PERSONAL = "/my/"
 

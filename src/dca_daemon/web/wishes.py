@@ -97,7 +97,6 @@ class FormField:
     secret: bool
     choices: tuple[str, ...]
     suggestions: str | None
-    example: str
     max_chars: int
 
 
@@ -118,19 +117,12 @@ def _form_field(name: str, info: FieldInfo) -> FormField:
         secret=widget.secret,
         choices=choices,
         suggestions=widget.suggestions,
-        example=_example(info),
         max_chars=widget.max_chars,
     )
 
 
 def _widget(info: FieldInfo) -> Widget:
     return next((m for m in _metadata(info) if isinstance(m, Widget)), Widget())
-
-
-def _example(info: FieldInfo) -> str:
-    """As one would type it."""
-    first = (info.examples or [""])[0]
-    return ", ".join(first) if isinstance(first, list) else str(first)
 
 
 def _metadata(info: FieldInfo) -> list[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -52,11 +54,16 @@ class Elsewhere(Wish):
         )
 
 
-def blame(wish: Wish, error: DcaError) -> None:
-    """Says which field it was that did not answer as it should."""
-    given = [name for name in Elsewhere.model_fields if getattr(wish, name) is not None]
-    if error.field is None and len(given) == 1:
-        error.field = given[0]
+@contextmanager
+def blaming(wish: Wish) -> Iterator[None]:
+    """Says of an error within which field it was that did not answer as it should."""
+    try:
+        yield
+    except DcaError as error:
+        given = [name for name in Elsewhere.model_fields if getattr(wish, name) is not None]
+        if error.field is None and len(given) == 1:
+            error.field = given[0]
+        raise
 
 
 class Named(Wish):
@@ -131,11 +138,8 @@ class Redirected:
 
 
 async def _check_new(call: Call, wish: AddClient) -> DestinationInfo:
-    try:
+    with blaming(wish):
         return await clients.check_new(call.db, call.desk.receivers, wish.name, wish.destination())
-    except DcaError as error:
-        blame(wish, error)
-        raise
 
 
 async def _add(call: Call, wish: AddClient) -> Added:
@@ -173,13 +177,10 @@ async def _set_status(call: Call, wish: SetStatus, status: Status) -> ClientView
 
 
 async def _check_elsewhere(call: Call, wish: SetDestination) -> DestinationInfo:
-    try:
+    with blaming(wish):
         return await clients.check_destination(
             call.db, call.desk.receivers, str(wish.client_id), wish.destination()
         )
-    except DcaError as error:
-        blame(wish, error)
-        raise
 
 
 async def _set_destination(call: Call, wish: SetDestination) -> Redirected:

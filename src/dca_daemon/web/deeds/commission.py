@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, Field
 
 from dca_daemon.domain.commission import percent_text
-from dca_daemon.domain.errors import ConflictError, DcaError, InputError
+from dca_daemon.domain.errors import ConflictError, InputError
 from dca_daemon.domain.money import sats_text
 from dca_daemon.domain.rights import Role, Scope
 from dca_daemon.payouts.wallet import Destination, DestinationInfo
@@ -19,7 +19,7 @@ from dca_daemon.services.commission import Change, ShareOf
 from dca_daemon.services.commission_release import Gathered
 from dca_daemon.web.actions import Action, Call, Facts, Standing
 from dca_daemon.web.api.commission import AddedReceiverOut, CommissionChangeOut, ReleasedOut
-from dca_daemon.web.deeds.clients import blame
+from dca_daemon.web.deeds.clients import blaming
 from dca_daemon.web.wishes import ClientRef, Id, Reason, Text, WholeSats, Widget, Wish, like
 
 _SHARES_MAX = 200
@@ -160,11 +160,8 @@ def _destination(wish: AddReceiver) -> Destination:
 
 
 async def _ask_destination(call: Call, wish: AddReceiver) -> DestinationInfo:
-    try:
+    with blaming(wish):
         return await call.desk.receivers.check_destination(_destination(wish))
-    except DcaError as error:
-        blame(wish, error)
-        raise
 
 
 async def _add_receiver(call: Call, wish: AddReceiver) -> tuple[ClientView, DestinationInfo]:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from dca_daemon.services import audit
 from dca_daemon.services.audit import AuditEntry
-from dca_daemon.web.days import begins, is_day
+from dca_daemon.web.days import read_days
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, linked
 from dca_daemon.web.rendering import NOTHING, page
@@ -33,27 +33,27 @@ async def list_changes(
 ) -> Response:
     """The newest first; `since` and `until` are days of the pages' zone, both included."""
     desk = desk_of(request)
-    wrong = next((name for name, day in (("From", since), ("To", until)) if not is_day(day)), None)
+    days = read_days(since, until, desk.zone)
     found: list[AuditEntry] = []
-    if wrong is None:
+    if days.wrong is None:
         found = await audit.list_all(
             desk.db,
             actor=actor.strip() or None,
             action=action.strip() or None,
             subject=subject.strip() or None,
-            since=begins(since, desk.zone),
-            until=begins(until, desk.zone, days_later=1),
+            since=days.since,
+            until=days.until,
             limit=PAGE + 1,
             after=after,
         )
     return page(
         request,
         "audit.html",
-        200 if wrong is None else 422,
+        200 if days.wrong is None else 422,
         listed=linked(request, found, lambda one: one.audit_id),
         changes=changes,
         subject_path=subject_path,
-        wrong=wrong,
+        wrong=days.wrong,
         filters={"actor": actor, "action": action, "subject": subject, "since": since, "until": until},
     )
 

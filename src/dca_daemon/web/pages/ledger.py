@@ -5,19 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dca_daemon.ledger import entries, reports
 from dca_daemon.ledger.entries import EntryFilter, EntryView
 from dca_daemon.services import clients
-from dca_daemon.web.days import begins, is_day
+from dca_daemon.web.days import read_days
 from dca_daemon.web.desk import desk_of
-from dca_daemon.web.listing import PAGE, After, linked
+from dca_daemon.web.listing import PAGE, After, RowId, linked
 from dca_daemon.web.proof import prove
 from dca_daemon.web.rendering import page
-from dca_daemon.web.wishes import MAX_ID
 
 router = APIRouter(prefix="/ledger")
 
@@ -60,30 +59,30 @@ async def list_entries(
 ) -> Response:
     """The last that happened first; `since` and `until` are days of the pages' zone, both included."""
     desk = desk_of(request)
-    wrong = next((name for name, day in (("From", since), ("To", until)) if not is_day(day)), None)
+    days = read_days(since, until, desk.zone)
     found: list[EntryView] = []
-    if wrong is None:
+    if days.wrong is None:
         reference = client.strip()
         wanted = EntryFilter(
             template=template or None,
             account=account.strip() or None,
             client_id=(await clients.show(desk.db, reference)).client_id if reference else None,
-            since=begins(since, desk.zone),
-            until=begins(until, desk.zone, days_later=1),
+            since=days.since,
+            until=days.until,
         )
         found = await entries.list_all(desk.db, wanted, limit=PAGE + 1, after=after)
     return page(
         request,
         "ledger_entries.html",
-        200 if wrong is None else 422,
+        200 if days.wrong is None else 422,
         listed=linked(request, found, lambda one: one.entry_id),
         templates=await entries.templates(desk.db),
-        wrong=wrong,
+        wrong=days.wrong,
         filters={"template": template, "account": account, "client": client, "since": since, "until": until},
     )
 
 
 @router.get("/entries/{entry_id}")
-async def show_entry(request: Request, entry_id: Annotated[int, Path(ge=1, le=MAX_ID)]) -> Response:
+async def show_entry(request: Request, entry_id: RowId) -> Response:
     """One entry with its postings."""
     return page(request, "ledger_entry.html", entry=await entries.show(desk_of(request).db, entry_id))
