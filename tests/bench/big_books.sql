@@ -385,6 +385,16 @@ INSERT INTO webhook_delivery (webhook_id, event_id, kind, body, state, attempts,
 SELECT w.id, e.id, e.kind, repeat('x', 300), CASE WHEN e.id % 100 = 0 THEN 'given-up' ELSE 'delivered' END, 1, CASE WHEN e.id % 100 = 0 THEN 500 ELSE 200 END, e.at, e.at
   FROM webhook w, event e WHERE e.at > now() - interval '15 days' ORDER BY e.id;
 
+-- What the triggers keep, which did not run.
+INSERT INTO client_total
+SELECT r.client_id, d.pool_id, count(*) FILTER (WHERE r.type <> 'commission' AND d.kind <> 'adjustment'),
+       coalesce(sum(r.sats) FILTER (WHERE r.type <> 'commission' AND d.kind <> 'adjustment'), 0),
+       coalesce(sum(r.fiat_minor) FILTER (WHERE r.type <> 'commission'), 0),
+       coalesce(sum(r.sats) FILTER (WHERE r.type <> 'commission' AND d.kind = 'adjustment'), 0),
+       coalesce(sum(r.sats) FILTER (WHERE r.type = 'commission'), 0)
+  FROM distribution_record r JOIN distribution d ON d.id = r.distribution_id
+ WHERE r.state <> 'reversed' GROUP BY r.client_id, d.pool_id;
+
 -- Numbers go on after those that were given here.
 SELECT setval(pg_get_serial_sequence(t, 'id'), n) FROM (
     SELECT 'pool' AS t, max(id)::bigint AS n FROM pool UNION ALL SELECT 'client', max(id) FROM client UNION ALL SELECT 'cash_out', max(id) FROM cash_out

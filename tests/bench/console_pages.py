@@ -211,6 +211,10 @@ async def _bare_seconds(room: Room) -> float:
     return min(found)
 
 
+def _is_api(one: PageTime) -> bool:
+    return one.address.startswith(API_PATH)
+
+
 async def measure(server: EmbeddedPostgres, report: Report, *, quick: bool) -> None:
     """Every page; the slowest and the heaviest are what the targets are for."""
     size = Size(10_000, 200) if quick else Size(100_000, 1_000)
@@ -226,25 +230,28 @@ async def measure(server: EmbeddedPostgres, report: Report, *, quick: bool) -> N
             statistics.median(one.seconds) * 1000,
             "ms",
             one.bare_seconds * 1000 or None,
-            TARGET_MS,
+            None if _is_api(one) else TARGET_MS,
             note=f"worst {max(one.seconds) * 1000:.0f} ms, {one.statements} statements, "
             f"{one.weight_bytes / 1000:.0f} kB",
         )
         for one in found
     ]
-    slowest = report.pages[0]
-    report.add(
-        Figure(
-            f"console: slowest of {len(found)} addresses, {size.cash_outs:,} cash-outs, {size.clients:,} clients",
-            slowest.value,
-            "ms",
-            slowest.baseline,
-            TARGET_MS,
-            note=f"{slowest.name}; bare: its statements alone",
+    # The target is for what a person waits for; a program may ask the API for reports of years.
+    for name, of_it, target in (("console", False, TARGET_MS), ("API", True, None)):
+        figures = [figure for figure, one in zip(report.pages, found, strict=True) if _is_api(one) is of_it]
+        slowest = figures[0]
+        report.add(
+            Figure(
+                f"{name}: slowest of {len(figures)}, {size.cash_outs:,} cash-outs, {size.clients:,} clients",
+                slowest.value,
+                "ms",
+                slowest.baseline,
+                target,
+                note=f"{slowest.name}; bare: its statements alone",
+            )
         )
-    )
     heaviest = max(
-        (one for one in found if not one.address.startswith(API_PATH) and ".csv" not in one.address),
+        (one for one in found if not _is_api(one) and ".csv" not in one.address),
         key=lambda one: one.weight_bytes,
     )
     kilobytes = heaviest.weight_bytes / 1000

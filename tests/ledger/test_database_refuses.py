@@ -213,6 +213,7 @@ def test_the_journal_refuses(
         ("payout_log", "event"),
         ("distribution", "total_sats"),
         ("cash_movement", "reason"),
+        ("client_total", "bought_sats"),
     ],
 )
 @pytest.mark.parametrize("statement", ["UPDATE {0} SET {1} = {1}", "DELETE FROM {0}", "TRUNCATE {0} CASCADE"])

@@ -31,6 +31,8 @@ async def test_full_and_empty_books_hold(books: Database) -> None:
         ("UPDATE cash_out SET state = 'failed' WHERE state = 'distributed'", "distributed-once"),
         ("UPDATE cash_out SET state = 'distributed'", "distributed-once"),
         ("UPDATE distribution_record SET sats = sats + 1 WHERE state = 'owed'", "owed-is-payable"),
+        ("UPDATE client_total SET bought_sats = bought_sats + 1", "totals-kept"),
+        ("DELETE FROM client_total WHERE commission_sats > 0", "totals-kept"),
         ("UPDATE distribution SET commission_shared_sats = 0", "distributions-add-up"),
         ("UPDATE distribution_record SET client_id = 3 WHERE client_id = 2", "distributions-booked"),
         ("UPDATE commission_share SET basis_points = basis_points + 1", "commission-by-version"),

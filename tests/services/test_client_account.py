@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -18,6 +19,7 @@ from dca_daemon.services import (
     reversals,
 )
 from dca_daemon.services.intake import Intake, IntakeConfig
+from dca_daemon.services.reports import clients as reports
 from tests.services.builders import client, sql, success, value
 from tests.services.fixed_bench import Bench
 
@@ -63,6 +65,10 @@ async def test_a_client_of_two_currencies_with_all_that_happens(books: Database)
 
     account = await client_account.of(books, ana)
     gtq, jpy = account.currencies
+    # What is kept is what the records come to.
+    summed, _ = await reports.one_client(books, str(ana))
+    for kept, report in zip(account.currencies, summed, strict=True):
+        assert asdict(kept).items() <= asdict(report).items()
     # 302,400 + 75,600 minor units; 387,374 + 90,720 sats.
     assert (gtq.converted_minor, gtq.bought_sats, gtq.purchases) == (378_000, 478_094, 2)
     assert (gtq.deposited_minor, gtq.pending_minor) == (2_000_000, 70_000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -52,6 +52,17 @@ class EntryFilter:
     until: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """What was found. `further`: the search ended at this entry, and there may be more after it; None: at the end,
+    or with as many as were asked for."""
+
+    entries: tuple[EntryView, ...]
+    further: int | None = None
+
+
+# So many postings are looked at for a page: an account may have very many, and none that is wanted.
+_LOOKED_AT = 50_000
 _ENTRY = """
     SELECT e.id AS entry_id, e.template, e.idempotency_key AS key, e.happened_at, e.written_at, e.actor, e.cause,
            e.corrects_entry_id,
@@ -61,11 +72,17 @@ _ENTRY = """
 
 
 async def list_all(
-    db: Database, wanted: EntryFilter | None = None, *, limit: int = 50, after: int | None = None
-) -> list[EntryView]:
+    db: Database,
+    wanted: EntryFilter | None = None,
+    *,
+    limit: int = 50,
+    after: int | None = None,
+    looked_at: int = _LOOKED_AT,
+) -> EntryPage:
     """The last that happened first, from after the entry `after` on; of an account or a client the last written.
 
-    Raises `NotFoundError` for an account, or an `after`, that there is not.
+    Of these it looks at the newest `looked_at` postings. Raises `NotFoundError` for an account, or an `after`,
+    that there is not.
     """
     wanted = wanted or EntryFilter()
     conditions = Conditions()
@@ -77,20 +94,22 @@ async def list_all(
         if after is not None:
             query = "SELECT happened_at, id FROM journal_entry WHERE id = :after"
             at = await anchor(conn, "journal entry", query, after)
-        if wanted.account is None and wanted.client_id is None:
-            if at is not None:
-                conditions.always(
-                    "(e.happened_at, e.id) < (:after_at, :after)", after_at=at.happened_at, after=at.id
-                )
-            found = await rows(
-                conn,
-                f"{_ENTRY} {conditions.where} ORDER BY e.happened_at DESC, e.id DESC LIMIT :limit",
-                limit=limit,
-                **conditions.values,
-            )
-        else:
-            found = await _of_accounts(conn, await _accounts(conn, wanted), conditions, limit, after)
-        return await _with_postings(conn, found)
+        if wanted.account is not None or wanted.client_id is not None:
+            spans = await _spans(conn, wanted, after, looked_at)
+            found = await _of_accounts(conn, spans, conditions, limit)
+            further = await _further(conn, spans)
+            # What was written before it may not be all there is: it is found from there on.
+            kept = [r for r in found if further is None or r.entry_id >= further]
+            return EntryPage(await _with_postings(conn, kept), further if len(kept) < limit else None)
+        if at is not None:
+            conditions.always("(e.happened_at, e.id) < (:after_at, :after)", after_at=at.happened_at, after=at.id)
+        found = await rows(
+            conn,
+            f"{_ENTRY} {conditions.where} ORDER BY e.happened_at DESC, e.id DESC LIMIT :limit",
+            limit=limit,
+            **conditions.values,
+        )
+        return EntryPage(await _with_postings(conn, found))
 
 
 async def show(db: Database, entry_id: int) -> EntryView:
@@ -139,39 +158,69 @@ async def version_before(conn: AsyncConnection, account_id: int, entry_id: int) 
     return version
 
 
-async def _accounts(conn: AsyncConnection, wanted: EntryFilter) -> list[int]:
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """An account's postings that are looked at: from version `first` on, before version `below`."""
+
+    account_id: int
+    first: int
+    below: int
+
+
+async def _spans(conn: AsyncConnection, wanted: EntryFilter, after: int | None, looked_at: int) -> list[_Span]:
     conditions = Conditions()
     conditions.given("name = :account", account=wanted.account)
     conditions.given("client_id = :client", client=wanted.client_id)
-    found = await rows(conn, f"SELECT id FROM account {conditions.where} ORDER BY id", **conditions.values)  # noqa: S608
+    query = f"SELECT id, version FROM account {conditions.where} ORDER BY id"  # noqa: S608 - every part stands here
+    found = await rows(conn, query, **conditions.values)
     if not found and wanted.account is not None:
         text = f"there is no account {plain(wanted.account)!r}"
         raise NotFoundError(text, remedy="see: dca-daemon ledger balances", field="account")
-    return [int(r.id) for r in found]
+    each = max(1, looked_at // max(1, len(found)))
+    spans = []
+    for account in found:
+        newest = account.version if after is None else await version_before(conn, account.id, after)
+        spans.append(_Span(account.id, max(1, newest + 1 - each), newest + 1))
+    return spans
 
 
 async def _of_accounts(
-    conn: AsyncConnection, accounts: Iterable[int], conditions: Conditions, limit: int, after: int | None
+    conn: AsyncConnection, spans: Sequence[_Span], conditions: Conditions, limit: int
 ) -> list[Any]:
     """The newest of the heads of each account's postings."""
-    below = {a: 2**62 if after is None else 1 + await version_before(conn, a, after) for a in accounts}
     return await rows(
         conn,
         f"""{_ENTRY} WHERE e.id IN (
-                SELECT k.id FROM unnest(CAST(:accounts AS bigint[]), CAST(:below AS bigint[])) a (id, below)
+                SELECT k.id FROM unnest(CAST(:accounts AS bigint[]), CAST(:first AS bigint[]),
+                                        CAST(:below AS bigint[])) a (id, first, below)
                  CROSS JOIN LATERAL (
                        SELECT e.id FROM posting p JOIN journal_entry e ON e.id = p.entry_id
-                        WHERE p.account_id = a.id AND p.account_version < a.below AND {conditions.all}
+                        WHERE p.account_id = a.id AND p.account_version >= a.first
+                          AND p.account_version < a.below AND {conditions.all}
                         ORDER BY p.account_version DESC LIMIT :limit) k)
              ORDER BY e.id DESC LIMIT :limit""",  # noqa: S608 - every part stands here
-        accounts=int_array(below),
-        below=int_array(below.values()),
+        accounts=int_array(one.account_id for one in spans),
+        first=int_array(one.first for one in spans),
+        below=int_array(one.below for one in spans),
         limit=limit,
         **conditions.values,
     )
 
 
-async def _with_postings(conn: AsyncConnection, found: list[Any]) -> list[EntryView]:
+async def _further(conn: AsyncConnection, spans: Sequence[_Span]) -> int | None:
+    """The newest entry up to which, in an account, was looked."""
+    ended = [one for one in spans if one.first > 1]
+    found: int | None = await scalar(
+        conn,
+        """SELECT max(p.entry_id) FROM unnest(CAST(:accounts AS bigint[]), CAST(:first AS bigint[])) a (id, first)
+             JOIN posting p ON p.account_id = a.id AND p.account_version = a.first""",
+        accounts=int_array(one.account_id for one in ended),
+        first=int_array(one.first for one in ended),
+    )
+    return found
+
+
+async def _with_postings(conn: AsyncConnection, found: Sequence[Any]) -> tuple[EntryView, ...]:
     postings: dict[int, list[PostingView]] = {}
     for p in await rows(
         conn,
@@ -182,4 +231,4 @@ async def _with_postings(conn: AsyncConnection, found: list[Any]) -> list[EntryV
         ids=int_array(r.entry_id for r in found),
     ):
         postings.setdefault(p.entry_id, []).append(PostingView(p.name, p.unit, p.amount, p.balance_after))
-    return [EntryView(**r._mapping, postings=tuple(postings[r.entry_id])) for r in found]
+    return tuple([EntryView(**r._mapping, postings=tuple(postings[r.entry_id])) for r in found])

@@ -211,6 +211,33 @@ _CHECKS: tuple[tuple[str, str, str], ...] = (
             WHERE purpose = 'client-fiat' AND balance > 0 LIMIT 20""",
     ),
     (
+        "totals-kept",
+        "what is kept of each client's purchases and commission is the sum of its records",
+        """SELECT 'client ' || coalesce(t.client_id, r.client_id) || ' in pool ' || coalesce(t.pool_id, r.pool_id)
+                  || ' keeps ' || coalesce(t.bought_sats, 0) || ' sats for ' || coalesce(t.converted_minor, 0)
+                  || ' in ' || coalesce(t.purchases, 0) || ' purchases, its records come to '
+                  || coalesce(r.bought_sats, 0) || ' for ' || coalesce(r.converted_minor, 0)
+                  || ' in ' || coalesce(r.purchases, 0)
+             FROM client_total t
+             FULL JOIN (SELECT r.client_id, d.pool_id,
+                               count(*) FILTER (WHERE r.type <> 'commission' AND d.kind <> 'adjustment')
+                                   AS purchases,
+                               sum(r.sats) FILTER (WHERE r.type <> 'commission' AND d.kind <> 'adjustment')
+                                   AS bought_sats,
+                               sum(r.fiat_minor) FILTER (WHERE r.type <> 'commission') AS converted_minor,
+                               sum(r.sats) FILTER (WHERE r.type <> 'commission' AND d.kind = 'adjustment')
+                                   AS adjusted_sats,
+                               sum(r.sats) FILTER (WHERE r.type = 'commission') AS commission_sats
+                          FROM distribution_record r JOIN distribution d ON d.id = r.distribution_id
+                         WHERE r.state <> 'reversed' GROUP BY r.client_id, d.pool_id) r
+               ON r.client_id = t.client_id AND r.pool_id = t.pool_id
+            WHERE coalesce(t.purchases, 0) <> coalesce(r.purchases, 0)
+               OR coalesce(t.bought_sats, 0) <> coalesce(r.bought_sats, 0)
+               OR coalesce(t.converted_minor, 0) <> coalesce(r.converted_minor, 0)
+               OR coalesce(t.adjusted_sats, 0) <> coalesce(r.adjusted_sats, 0)
+               OR coalesce(t.commission_sats, 0) <> coalesce(r.commission_sats, 0) LIMIT 20""",
+    ),
+    (
         "cash-adds-up",
         "the cash of each pool is its deposits and refills, less what was dispensed, removed and given back",
         """SELECT 'pool ' || p.id || ' holds ' || coalesce(a.balance, 0) || ', its notes come to '

@@ -21,7 +21,7 @@ from dca_daemon.services.client_access import Permissions
 from dca_daemon.services.clients import Mode, PoolBalance, Status
 from dca_daemon.services.destinations import describe
 from dca_daemon.services.fixed_amounts import FixedTerms
-from dca_daemon.services.reports.clients import ClientReport, ClientSats, reports_of, sats_of
+from dca_daemon.services.reports.clients import ClientSats, ClientSums, sats_of, sums_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,14 @@ class Worth:
 
 @dataclass(frozen=True, slots=True)
 class ClientAccount:
-    """One client's account. `currencies`: a report for each currency in which it ever had cash."""
+    """One client's account. `currencies`: the sums of each currency in which it ever had cash."""
 
     name: str
     mode: Mode
     status: Status
     paid_to: str
     balances: tuple[PoolBalance, ...]
-    currencies: tuple[ClientReport, ...]
+    currencies: tuple[ClientSums, ...]
     sats: ClientSats
     taken_off_sats: int  # by corrections: 0 or more
     permissions: Permissions
@@ -115,7 +115,7 @@ async def of(db: Database, client_id: int) -> ClientAccount:
             status=Status(row.status),
             paid_to=describe(row.kind, row.address, row.wallet_id, row.destination_name),
             balances=await _balances(conn, client_id),
-            currencies=tuple(await reports_of(conn, client_id, None, None)),
+            currencies=tuple(await sums_of(conn, client_id)),
             sats=await sats_of(conn, client_id),
             taken_off_sats=await _taken_off_sats(conn, client_id),
             permissions=await client_access.permissions(conn, client_id),
@@ -163,12 +163,12 @@ async def purchases(db: Database, client_id: int, *, limit: int = 50, after: int
     return [Purchase(**r._mapping) for r in found]
 
 
-def average_price(report: ClientReport) -> Decimal | None:
+def average_price(report: ClientSums) -> Decimal | None:
     """What a bitcoin cost the client on the average, in its currency; None where nothing was bought for fiat."""
     return fiat_per_btc(report.bought_sats, report.converted_minor, report.currency)
 
 
-def worth(report: ClientReport, rate: Rate) -> Worth:
+def worth(report: ClientSums, rate: Rate) -> Worth:
     """What was bought for this currency is worth at this rate, against what was paid for it."""
     value_minor = fiat_value(report.bought_sats, rate.fiat_per_btc, report.currency)
     paid_minor = report.converted_minor

@@ -15,6 +15,7 @@ from dca_daemon.ledger.db import Database, for_sums, one, rows
 from dca_daemon.services import clients
 
 POINTS_MAX = 200
+RECORDS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class PricePoint:
 
 @dataclass(frozen=True, slots=True)
 class ClientSeries:
-    """Both in the order in which it was booked. What was imported counts as stacked from the beginning."""
+    """Both in the order in which it was booked, by the newest `RECORDS_MAX` records; what was stacked before them,
+    or imported, counts from the beginning."""
 
     stacked: tuple[StackPoint, ...]
     prices: tuple[PricePoint, ...]
@@ -46,12 +48,13 @@ class ClientSeries:
 
 # Records are numbered as they are booked: parts of the span of their numbers are parts of time. Few stay single.
 _SPAN = """
-    SELECT (SELECT id FROM distribution_record WHERE client_id = :client ORDER BY id LIMIT 1) AS first,
-           (SELECT id FROM distribution_record WHERE client_id = :client ORDER BY id DESC LIMIT 1) AS last,
-           (SELECT count(*) FROM (SELECT FROM distribution_record
-                                   WHERE client_id = :client AND type <> 'commission' AND state <> 'reversed'
-                                   LIMIT :points + 1) r) > :points AS many,
-           coalesce((SELECT received_sats FROM client_opening WHERE client_id = :client), 0) AS opening"""
+    WITH newest AS MATERIALIZED (
+        SELECT id FROM distribution_record
+         WHERE client_id = :client AND type <> 'commission' AND state <> 'reversed' ORDER BY id DESC LIMIT :newest)
+    SELECT min(id) AS first, max(id) AS last, count(*) > :points AS many,
+           coalesce((SELECT sum(bought_sats + adjusted_sats) FROM client_total WHERE client_id = :client), 0)
+               + coalesce((SELECT received_sats FROM client_opening WHERE client_id = :client), 0) AS stacked
+      FROM newest"""
 # Without a look at the records' rows: index distribution_record_client. OFFSET 0: from the numbers PostgreSQL
 # would guess that there are many parts, and sort.
 _PARTS = """
@@ -62,7 +65,8 @@ _PARTS = """
       FROM (SELECT (r.id - :first) / :width AS part, d.pool_id, d.happened_at, r.sats, r.fiat_minor,
                    r.fiat_minor > 0 AND r.sats > 0 AS bought
               FROM distribution_record r JOIN distribution d ON d.id = r.distribution_id
-             WHERE r.client_id = :client AND r.type <> 'commission' AND r.state <> 'reversed' OFFSET 0) x
+             WHERE r.client_id = :client AND r.id >= :first AND r.type <> 'commission' AND r.state <> 'reversed'
+            OFFSET 0) x
      GROUP BY part, pool_id ORDER BY part, pool_id"""
 _TAKEN_OFF = """
     SELECT at, amount_sats AS sats FROM adjustment WHERE client_id = :client AND amount_sats < 0 ORDER BY at, id"""
@@ -71,8 +75,9 @@ _TAKEN_OFF = """
 async def series(db: Database, reference: str, *, points: int = POINTS_MAX) -> ClientSeries:
     """Each with `points` at most; more where there are several currencies. Raises `NotFoundError`."""
     async with db.transaction() as conn:
+        await conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         client_id = await clients.find(conn, reference)
-        span = await one(conn, _SPAN, client=client_id, points=points)
+        span = await one(conn, _SPAN, client=client_id, points=points, newest=RECORDS_MAX)
         if span.first is None:
             return ClientSeries((), ())
         await for_sums(conn)
@@ -80,13 +85,14 @@ async def series(db: Database, reference: str, *, points: int = POINTS_MAX) -> C
         parts = await rows(conn, _PARTS, client=client_id, first=span.first, width=width)
         taken_off = await rows(conn, _TAKEN_OFF, client=client_id)
         currencies = {r.id: str(r.currency) for r in await rows(conn, "SELECT id, currency FROM pool")}
-    return ClientSeries(_stacked(parts, taken_off, int(span.opening)), _prices(parts, currencies))
+    before_sats = int(span.stacked) - sum(part.sats for part in parts)
+    return ClientSeries(_stacked(parts, taken_off, before_sats), _prices(parts, currencies))
 
 
-def _stacked(parts: Sequence[Any], taken_off: Sequence[Any], opening_sats: int) -> tuple[StackPoint, ...]:
+def _stacked(parts: Sequence[Any], taken_off: Sequence[Any], before_sats: int) -> tuple[StackPoint, ...]:
     """Corrections downwards are in no record: each counts with the first part that ends after it."""
     found: dict[int, StackPoint] = {}
-    at, sats, left = datetime.min.replace(tzinfo=UTC), opening_sats, list(taken_off)
+    at, sats, left = datetime.min.replace(tzinfo=UTC), before_sats, list(taken_off)
     for part in parts:
         at, sats = max(at, part.at), sats + part.sats
         while left and left[0].at <= at:

@@ -50,15 +50,23 @@ class Listed(Generic[T]):
     first_path: str | None = None
 
 
-def cut(found: Sequence[T], limit: int, key: Callable[[T], object]) -> Listed[T]:
-    """A page of at most `limit` of what was asked for with `limit + 1`."""
+def cut(found: Sequence[T], limit: int, key: Callable[[T], object], *, further: object | None = None) -> Listed[T]:
+    """A page of at most `limit` of what was asked for with `limit + 1`; if not full, it goes on at `further`."""
     items = tuple(found[:limit])
-    return Listed(items, str(key(items[-1])) if len(found) > limit else None)
+    after = key(items[-1]) if len(found) > limit else further
+    return Listed(items, None if after is None else str(after))
 
 
-def linked(request: Request, found: Sequence[T], key: Callable[[T], object], limit: int = PAGE) -> Listed[T]:
+def linked(
+    request: Request,
+    found: Sequence[T],
+    key: Callable[[T], object],
+    limit: int = PAGE,
+    *,
+    further: object | None = None,
+) -> Listed[T]:
     """The same with links that keep the filters."""
-    one = cut(found, limit, key)
+    one = cut(found, limit, key, further=further)
     kept = {name: value for name, value in request.query_params.items() if name != "after"}
     further = query({**kept, "after": one.next}) if one.next else None
     first = f"{request.url.path}{query(kept)}" if "after" in request.query_params else None

@@ -6,7 +6,7 @@ shown apart. What an import tells of a time before is included when the report h
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,8 +31,8 @@ class Purchase:
     fiat_minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClientReport:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSums:
     """One client in one currency, in minor units and sats. before + deposited + adjusted − given back − converted
     = left, the balance at the end of the time (or now)."""
 
@@ -51,13 +51,19 @@ class ClientReport:
     bought_sats: int  # for what was converted
     adjusted_sats: int
     purchases: int  # records of cash-outs and fixed runs
+    opening_deposited_minor: int  # of the above, what was imported
+    opening_converted_minor: int
+    opening_sats: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientReport(ClientSums):
+    """The same, with what only a look at each record tells."""
+
     reversed_records: int
     reversed_sats: int
     largest: Purchase | None
     last: Purchase | None
-    opening_deposited_minor: int  # of the above, what was imported
-    opening_converted_minor: int
-    opening_sats: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,35 +156,49 @@ async def reports_of(
     return found
 
 
+async def sums_of(conn: AsyncConnection, client_id: int) -> list[ClientSums]:
+    """One client's sums of all time, from what is kept."""
+    found = await rows(conn, sql.one_clients_kept(), client=client_id, since=None, until=None)
+    sums = [ClientSums(**_sums(r)) for r in found]
+    await _check_left(conn, client_id, sums)
+    return sums
+
+
 def _report(r: Any) -> ClientReport:
-    # What was left at an import is a deposit here: there it was a part of all that was deposited.
-    deposited = int(r.deposited) + int(r.opening_deposited) - int(r.opening_left)
-    converted = int(r.converted) + int(r.opening_converted)
-    before, given_back, adjusted = int(r.before), int(r.given_back), int(r.adjusted)
     return ClientReport(
-        client_id=r.client_id,
-        client=r.client,
-        mode=r.mode,
-        status=r.status,
-        currency=r.currency,
-        before_minor=before,
-        deposited_minor=deposited,
-        given_back_minor=given_back,
-        adjusted_minor=adjusted,
-        converted_minor=converted,
-        left_minor=before + deposited + adjusted - given_back - converted,
-        pending_minor=int(r.pending),
-        bought_sats=int(r.bought_sats) + int(r.opening_sats),
-        adjusted_sats=int(r.adjusted_sats),
-        purchases=int(r.purchases),
+        **_sums(r),
         reversed_records=int(r.reversed_records),
         reversed_sats=int(r.reversed_sats),
         largest=_largest(r.largest),
         last=_last(r.last),
-        opening_deposited_minor=int(r.opening_deposited),
-        opening_converted_minor=int(r.opening_converted),
-        opening_sats=int(r.opening_sats),
     )
+
+
+def _sums(r: Any) -> dict[str, Any]:
+    # What was left at an import is a deposit here: there it was a part of all that was deposited.
+    deposited = int(r.deposited) + int(r.opening_deposited) - int(r.opening_left)
+    converted = int(r.converted) + int(r.opening_converted)
+    before, given_back, adjusted = int(r.before), int(r.given_back), int(r.adjusted)
+    return {
+        "client_id": r.client_id,
+        "client": r.client,
+        "mode": r.mode,
+        "status": r.status,
+        "currency": r.currency,
+        "before_minor": before,
+        "deposited_minor": deposited,
+        "given_back_minor": given_back,
+        "adjusted_minor": adjusted,
+        "converted_minor": converted,
+        "left_minor": before + deposited + adjusted - given_back - converted,
+        "pending_minor": int(r.pending),
+        "bought_sats": int(r.bought_sats) + int(r.opening_sats),
+        "adjusted_sats": int(r.adjusted_sats),
+        "purchases": int(r.purchases),
+        "opening_deposited_minor": int(r.opening_deposited),
+        "opening_converted_minor": int(r.opening_converted),
+        "opening_sats": int(r.opening_sats),
+    }
 
 
 def _largest(found: list[int] | None) -> Purchase | None:
@@ -195,7 +215,7 @@ def _last(found: list[int] | None) -> Purchase | None:
     return Purchase(record_id, sql.moment(micros), sats, fiat_minor)
 
 
-async def _check_left(conn: AsyncConnection, client_id: int | None, found: list[ClientReport]) -> None:
+async def _check_left(conn: AsyncConnection, client_id: int | None, found: Sequence[ClientSums]) -> None:
     """What is left by deposits and records must be the balance that the ledger keeps."""
     query = sql.BALANCES_OF_ONE if client_id is not None else sql.BALANCES
     parameters = {} if client_id is None else {"client": client_id}

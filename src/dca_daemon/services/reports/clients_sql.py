@@ -30,16 +30,22 @@ def _before(at: str) -> str:
     return _BEFORE.format(at=at)
 
 
-def _query(only: str) -> str:
-    """`only`: a condition on `x.client_id`, or nothing."""
-    where = f"AND x.client_id = {only}" if only else ""
+# Of the beginning until now, as client_total keeps it.
+_KEPT = """
+        SELECT x.client_id, p.currency, sum(x.converted_minor) AS converted, sum(x.bought_sats) AS bought_sats,
+               sum(x.purchases) AS purchases, 0 AS converted_before, sum(x.adjusted_sats) AS adjusted_sats
+          FROM client_total x JOIN pool p ON p.id = x.pool_id
+         WHERE (x.purchases > 0 OR x.adjusted_sats > 0) {where}
+         GROUP BY x.client_id, p.currency"""
+
+
+def _summed(where: str) -> str:
     within = _within("d.happened_at")
     bought = f"d.reversed_at IS NULL AND d.kind <> 'adjustment' AND {within}"
     priced = f"{bought} AND x.fiat_minor > 0"
     taken_back = f"d.reversed_at IS NOT NULL AND {within}"
     earlier = f"d.reversed_at IS NULL AND {_before('d.happened_at')}"
     return f"""
-    WITH records AS (
         SELECT x.client_id, p.currency,
                sum(x.fiat_minor) FILTER (WHERE {bought}) AS converted,
                sum(x.sats) FILTER (WHERE {bought}) AS bought_sats,
@@ -54,7 +60,20 @@ def _query(only: str) -> str:
           FROM distribution_record x JOIN distribution d ON d.id = x.distribution_id
           JOIN pool p ON p.id = d.pool_id
          WHERE x.type <> 'commission' {where}
-         GROUP BY x.client_id, p.currency),
+         GROUP BY x.client_id, p.currency"""  # noqa: S608 - every part stands here
+
+
+_ONLY_SUMMED = """,
+           coalesce(reversed_records, 0) AS reversed_records, coalesce(reversed_sats, 0) AS reversed_sats,
+           largest, last"""
+
+
+def _query(only: str, *, kept: bool = False) -> str:
+    """`only`: a condition on `x.client_id`, or nothing. `kept`: the records as they are kept, not summed up."""
+    where = f"AND x.client_id = {only}" if only else ""
+    records, more = (_KEPT.format(where=where), "") if kept else (_summed(where), _ONLY_SUMMED)
+    return f"""
+    WITH records AS ({records}),
     deposits AS (
         SELECT x.client_id, p.currency,
                sum(x.amount_minor) FILTER (
@@ -89,13 +108,11 @@ def _query(only: str) -> str:
            coalesce(given_back, 0) AS given_back, coalesce(adjusted, 0) AS adjusted,
            coalesce(converted, 0) AS converted, coalesce(bought_sats, 0) AS bought_sats,
            coalesce(adjusted_sats, 0) AS adjusted_sats, coalesce(purchases, 0) AS purchases,
-           coalesce(reversed_records, 0) AS reversed_records, coalesce(reversed_sats, 0) AS reversed_sats,
-           largest, last,
            coalesce(deposited_before, 0) + coalesce(adjusted_before, 0) - coalesce(given_back_before, 0)
                - coalesce(converted_before, 0) AS before,
            coalesce(o.deposited_minor, 0) AS opening_deposited,
            coalesce(o.converted_minor, 0) AS opening_converted,
-           coalesce(o.left_minor, 0) AS opening_left, coalesce(o.received_sats, 0) AS opening_sats
+           coalesce(o.left_minor, 0) AS opening_left, coalesce(o.received_sats, 0) AS opening_sats{more}
       FROM every e JOIN client c ON c.id = e.client_id
       LEFT JOIN records USING (client_id, currency) LEFT JOIN deposits USING (client_id, currency)
       LEFT JOIN given_back USING (client_id, currency) LEFT JOIN adjusted USING (client_id, currency)
@@ -108,6 +125,12 @@ def _query(only: str) -> str:
 def one_clients() -> str:
     """For `:client`."""
     return _query(":client")
+
+
+@cache
+def one_clients_kept() -> str:
+    """The same of all time, at once however long that is; without what only the records tell. `:since` is null."""
+    return _query(":client", kept=True)
 
 
 @cache
@@ -124,20 +147,37 @@ RECORDS = f"""
      WHERE r.client_id = :client AND {_within("d.happened_at")}
      ORDER BY r.id DESC LIMIT CAST(:limit AS bigint)"""  # noqa: S608 - the part stands here
 
+# What is settled is all that is kept, less what is not yet: of that there is little.
 SATS = """
-    SELECT coalesce(sum(sats) FILTER (WHERE type <> 'commission' AND state = 'owed'), 0) AS owed_sats,
-           coalesce(sum(sats) FILTER (WHERE type <> 'commission' AND state = 'in-payout'), 0) AS in_payout_sats,
-           coalesce(sum(sats) FILTER (WHERE type <> 'commission' AND state = 'settled'), 0) AS settled_sats,
-           coalesce(sum(sats) FILTER (WHERE type = 'commission' AND state = 'gathered'), 0)
-               AS commission_gathered_sats,
-           coalesce(sum(sats) FILTER (WHERE type = 'commission' AND state = 'owed'), 0) AS commission_owed_sats,
-           coalesce(sum(sats) FILTER (WHERE type = 'commission' AND state = 'in-payout'), 0)
-               AS commission_in_payout_sats,
-           coalesce(sum(sats) FILTER (WHERE type = 'commission' AND state = 'settled'), 0)
-               AS commission_settled_sats,
+    WITH waiting AS (
+        SELECT type, state, sats FROM distribution_record WHERE client_id = :client AND state = 'owed'
+        UNION ALL
+        SELECT type, state, sats FROM distribution_record WHERE client_id = :client AND state = 'gathered'
+        UNION ALL
+        SELECT r.type, 'in-payout', r.sats
+          FROM payout p JOIN payout_record pr ON pr.payout_id = p.id AND pr.active
+          JOIN distribution_record r ON r.id = pr.record_id
+         WHERE p.client_id = :client AND p.state IN ('reserved', 'invoiced', 'submitted', 'unknown', 'held')),
+    sums AS (
+        SELECT type = 'commission' AS is_commission,
+               coalesce(sum(sats) FILTER (WHERE state = 'gathered'), 0) AS gathered,
+               coalesce(sum(sats) FILTER (WHERE state = 'owed'), 0) AS owed,
+               coalesce(sum(sats) FILTER (WHERE state = 'in-payout'), 0) AS in_payout, sum(sats) AS waiting
+          FROM waiting GROUP BY 1),
+    kept AS (
+        SELECT false AS is_commission, sum(bought_sats + adjusted_sats) AS sats
+          FROM client_total WHERE client_id = :client
+         UNION ALL SELECT true, sum(commission_sats) FROM client_total WHERE client_id = :client),
+    found AS (
+        SELECT is_commission, coalesce(gathered, 0) AS gathered, coalesce(owed, 0) AS owed,
+               coalesce(in_payout, 0) AS in_payout, coalesce(sats, 0) - coalesce(waiting, 0) AS settled
+          FROM kept LEFT JOIN sums USING (is_commission))
+    SELECT f.owed AS owed_sats, f.in_payout AS in_payout_sats, f.settled AS settled_sats,
+           c.gathered AS commission_gathered_sats, c.owed AS commission_owed_sats,
+           c.in_payout AS commission_in_payout_sats, c.settled AS commission_settled_sats,
            coalesce((SELECT balance / 1000 FROM account
                       WHERE client_id = :client AND purpose = 'client-credit'), 0) AS credit_sats
-      FROM distribution_record WHERE client_id = :client"""
+      FROM found f, found c WHERE NOT f.is_commission AND c.is_commission"""
 
 BALANCES = """
     SELECT client_id, unit AS currency, -sum(balance) AS minor FROM account

@@ -111,7 +111,8 @@ class EntryOut(Out):
 
 
 class EntriesOut(Out):
-    """A page of entries: the last that happened first; of an account or a client the last written first."""
+    """A page of entries: the last that happened first; of an account or a client the last written first. Of these
+    it may have fewer than asked for, or none, and go on at `next`: it looks at 50,000 postings at most."""
 
     entries: list[EntryOut]
     next: Next
@@ -178,7 +179,7 @@ async def list_entries(
     client_id = None if client is None else (await clients.show(db, client)).client_id
     wanted = EntryFilter(template=template, account=account, client_id=client_id, since=since, until=until)
     found = await entries.list_all(db, wanted, limit=limit + 1, after=after)
-    page = cut(found, limit, lambda one: one.entry_id)
+    page = cut(found.entries, limit, lambda one: one.entry_id, further=found.further)
     return EntriesOut(entries=[EntryOut.of(one) for one in page.items], next=page.next)
 
 

@@ -18,7 +18,7 @@ from dca_daemon.services.clients import Mode, PoolBalance, Status
 from dca_daemon.services.deposits import DepositView
 from dca_daemon.services.fixed_amounts import FixedAmount, FixedTerms
 from dca_daemon.services.reports import statement
-from dca_daemon.services.reports.clients import ClientReport
+from dca_daemon.services.reports.clients import ClientSums
 from dca_daemon.web.api.clients import SeriesOut
 from dca_daemon.web.api.values import Amount, Next, Out, fiat
 from dca_daemon.web.desk import Desk, desk_of
@@ -82,7 +82,7 @@ class OwnCurrencyOut(Out):
     worth: WorthOut | None = Field(description="null: no rate is known at present.")
 
     @classmethod
-    def of(cls, report: ClientReport, found: Worth | None) -> OwnCurrencyOut:
+    def of(cls, report: ClientSums, found: Worth | None) -> OwnCurrencyOut:
         code, price = report.currency, client_account.average_price(report)
         return cls(
             currency=code,

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dca_daemon.ledger import entries, reports
-from dca_daemon.ledger.entries import EntryFilter, EntryView
+from dca_daemon.ledger.entries import EntryFilter, EntryPage
 from dca_daemon.services import clients
 from dca_daemon.web.days import read_days
 from dca_daemon.web.desk import desk_of
@@ -60,7 +60,7 @@ async def list_entries(
     """The last that happened first; `since` and `until` are days of the pages' zone, both included."""
     desk = desk_of(request)
     days = read_days(since, until, desk.zone)
-    found: list[EntryView] = []
+    found = EntryPage(())
     if days.wrong is None:
         reference = client.strip()
         wanted = EntryFilter(
@@ -75,7 +75,7 @@ async def list_entries(
         request,
         "ledger_entries.html",
         200 if days.wrong is None else 422,
-        listed=linked(request, found, lambda one: one.entry_id),
+        listed=linked(request, found.entries, lambda one: one.entry_id, further=found.further),
         templates=await entries.templates(desk.db),
         wrong=days.wrong,
         filters={"template": template, "account": account, "client": client, "since": since, "until": until},
