@@ -83,7 +83,7 @@ def transport(script: Callable[[httpx.Request], httpx.Response]) -> httpx.MockTr
 
 @contextmanager
 def offline(names: dict[str, list[str]] | None = None) -> Iterator[None]:
-    """No DNS but these names and literal addresses; no certificates are loaded; nothing is logged."""
+    """No DNS but these names and literal addresses; nothing is logged."""
 
     async def getaddrinfo(_: object, host: str, port: int, **__: object) -> list[Any]:
         known = (names or {}).get(host.rstrip(".").lower())
@@ -93,18 +93,9 @@ def offline(names: dict[str, list[str]] | None = None) -> Iterator[None]:
 
     with (
         patch.object(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo),
-        patch.object(httpx, "create_ssl_context", _context),
         structlog.testing.capture_logs(),
     ):
         yield
-
-
-@lru_cache(maxsize=1)
-def _context() -> Any:
-    return _create_ssl_context()
-
-
-_create_ssl_context = httpx.create_ssl_context
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

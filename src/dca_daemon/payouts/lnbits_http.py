@@ -29,6 +29,7 @@ from dca_daemon.domain.errors import (
     WalletUnreachableError,
 )
 from dca_daemon.domain.text import plain
+from dca_daemon.payouts import certificates
 from dca_daemon.payouts.pacing import Pacer
 
 log = structlog.get_logger(__name__)
@@ -107,8 +108,8 @@ class LnbitsHttp:
         self._pacer = pacer
         timeout = httpx.Timeout(read_timeout_seconds, connect=connect_timeout_seconds)
 
-        # Honours SSL_CERT_FILE, for an LNbits with a certificate of its own; a transport brings its own, or none.
-        context = httpx.create_ssl_context() if transport is None else True
+        # A transport brings its own certificates, or none.
+        context = certificates.trusted() if transport is None else True
 
         def client(keepalive: int) -> httpx.AsyncClient:
             limits = httpx.Limits(

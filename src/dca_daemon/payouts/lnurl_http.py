@@ -21,6 +21,7 @@ from dca_daemon.domain.errors import (
     WalletUnreachableError,
 )
 from dca_daemon.domain.text import plain
+from dca_daemon.payouts import certificates
 from dca_daemon.payouts.addresses import Address, is_public, resolve
 
 _RATE_LIMIT_PAUSE_SECONDS = 60.0
@@ -92,7 +93,7 @@ async def _fetch(
         timeout=httpx.Timeout(config.total_timeout_seconds, connect=config.connect_timeout_seconds),
         follow_redirects=False,
         trust_env=False,
-        verify=httpx.create_ssl_context(),  # honours SSL_CERT_FILE, where trust_env would also take a proxy
+        verify=certificates.trusted(),
         transport=transport,
     ) as client:
         for address in addresses[:_MAX_ADDRESSES]:

@@ -14,15 +14,14 @@ import contextlib
 import hashlib
 import hmac
 import secrets
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import httpx
 
 from dca_daemon.domain.errors import InputError, WalletUnreachableError
 from dca_daemon.domain.text import plain, storable
+from dca_daemon.payouts import certificates
 from dca_daemon.payouts.addresses import Address, is_public, resolve
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - what every secret of this convention begins with
@@ -131,7 +130,7 @@ async def _post(request: _Request, config: WebhookHttpConfig, deadline: asyncio.
         timeout=httpx.Timeout(config.timeout_seconds, connect=config.connect_timeout_seconds),
         follow_redirects=False,
         trust_env=False,
-        verify=_certificates(),
+        verify=certificates.trusted(),
     ) as client:
         for number, address in enumerate(addresses, 1):
             target = url.copy_with(host=str(address), fragment=None)
@@ -146,12 +145,6 @@ async def _post(request: _Request, config: WebhookHttpConfig, deadline: asyncio.
                 if number == len(addresses):
                     raise
     raise AssertionError("unreachable")
-
-
-@lru_cache(maxsize=1)
-def _certificates() -> ssl.SSLContext:
-    """Honours SSL_CERT_FILE. Reading them takes longer than a page may."""
-    return httpx.create_ssl_context()
 
 
 async def _beginning(response: httpx.Response) -> str:
