@@ -12,10 +12,10 @@ from tests.web.conftest import Console
 
 
 @asynccontextmanager
-async def served(console: Console) -> AsyncIterator[str]:
+async def served(console: Console, *, behind_proxy: bool = False) -> AsyncIterator[str]:
     """Its address, while it is served, with what feeds its live regions."""
     stop = asyncio.Event()
-    server = HealthServer(console.app, "127.0.0.1", 0)
+    server = HealthServer(console.app, "127.0.0.1", 0, behind_proxy=behind_proxy)
     port = server.bind()
     streams = console.app.state.live
     signals = Signals(console.dsn, streams.subscriptions.wake)

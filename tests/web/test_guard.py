@@ -18,7 +18,9 @@ from dca_daemon.services import users
 from dca_daemon.web import guard
 from dca_daemon.web.app import create_app
 from dca_daemon.web.desk import Desk
+from tests.services.builders import value
 from tests.web.conftest import ADDRESS, Console
+from tests.web.serving import served
 
 pytestmark = pytest.mark.usefixtures("cheap_passwords")
 GOOD = "correct horse battery"
@@ -106,6 +108,27 @@ async def test_through_tls_the_cookie_is_bound_to_it(console: Console) -> None:
         browser.cookies.clear()
         token = done.cookies["__Host-dca"]
         assert (await browser.get("/deposits", headers={"Cookie": f"dca={token}"})).status_code == 303
+
+
+async def test_no_other_method_does_anything(console: Console) -> None:
+    async with asking(console.app) as browser:
+        for method in ("HEAD", "TRACE", "CONNECT", "OPTIONS", "PROPFIND"):
+            answer = await browser.request(method, "/login", headers={"Sec-Fetch-Site": "same-origin"})
+            assert answer.status_code == 405 and "login" not in answer.text.lower(), method
+
+
+@pytest.mark.parametrize("behind_proxy", [False, True])
+async def test_only_a_proxy_tells_where_a_visitor_is(console: Console, behind_proxy: bool) -> None:
+    """Else anybody would get round the limit of failed logins by telling another address each time."""
+    told = {"Sec-Fetch-Site": "same-origin", "X-Forwarded-For": "192.0.2.9"}
+    async with (
+        served(console, behind_proxy=behind_proxy) as address,
+        httpx.AsyncClient(base_url=address) as browser,
+    ):
+        answer = await browser.post("/login", data={"name": "nobody", "password": "wrong"}, headers=told)
+    assert answer.status_code == 401
+    failed = await value(console.db, "SELECT address FROM login_failure")
+    assert failed == ("192.0.2.9" if behind_proxy else "127.0.0.1")
 
 
 async def test_bodies_have_a_limit(console: Console) -> None:

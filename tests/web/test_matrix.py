@@ -36,9 +36,11 @@ def filled(path: str) -> str:
 
 
 async def ask(client: httpx.AsyncClient, method: str, path: str) -> int:
-    """The status; a server error is one of ours, whoever asks."""
+    """The status; a server error is one of ours. Browsers are told what they may, and to keep nothing."""
     answer = await client.request(method, filled(path))
     assert answer.status_code < 500 or answer.status_code in (502, 503), (method, path, answer.text)
+    assert "default-src 'none'" in answer.headers["content-security-policy"], (method, path)
+    assert answer.headers["cache-control"] == "no-store", (method, path)
     return answer.status_code
 
 
