@@ -75,10 +75,13 @@ def logged() -> Iterator[str]:
 
 def triggered() -> Iterator[str]:
     """What the triggers write of themselves."""
-    migration = next((ROOT / "alembic/versions").glob("0005*.py")).read_text(encoding="utf-8")
+    migrations = "".join(
+        path.read_text(encoding="utf-8") for path in sorted((ROOT / "alembic/versions").glob("*.py"))
+    )
     yield from ("fixed-run.done", "fixed-run.nothing", "fixed-run.skipped", "commission.released")
-    prefixes = re.findall(r"SELECT (?:l\.)?at, '([a-z.-]+)'", migration)
-    assert prefixes == ["cash-out.", "payout.", "fixed-run.", "commission.released"]
+    yield from ("reconcile.agrees", "reconcile.differs", "reconcile.incomplete")
+    prefixes = re.findall(r"SELECT (?:l\.)?at, '([a-z.-]+)'", migrations)
+    assert prefixes == ["cash-out.", "payout.", "fixed-run.", "commission.released", "reconcile."]
 
 
 def in_source() -> set[str]:

@@ -22,3 +22,5 @@ async def test_a_persons_look_at_a_part_does_not_count(two: Two) -> None:
     assert await runs.daemon_done_at(two.db) == began, "the daemon itself has not compared yet"
     await runs.save(two.db, whole, actor=runs.DAEMON, routine=True)
     assert await runs.daemon_done_at(two.db) > began
+    told = await value(two.db, "SELECT string_agg(kind, ' ' ORDER BY id) FROM event WHERE kind ~ '^reconcile'")
+    assert told == "reconcile.agrees reconcile.differs reconcile.agrees"

@@ -10,6 +10,7 @@ _PAGES = {
     "cash-out": "/cash-outs",
     "payout": "/payouts",
     "webhook": "/webhooks",
+    "reconcile-run": "/reconciliation",
 }
 
 

@@ -1,4 +1,4 @@
-"""What each client bought in each pool, and got of its commission: kept, so that no page sums up a history.
+"""What each client bought and got is kept: no page sums up a history. Comparisons are in the feed of events.
 
 Revision ID: 0007
 """
@@ -90,9 +90,26 @@ CREATE TRIGGER client_total_never_deleted BEFORE DELETE OR TRUNCATE ON client_to
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 """
 
+COMPARISONS = """
+CREATE FUNCTION tell_reconciliation() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO event (at, kind, subject, data)
+    SELECT at, 'reconcile.' || CASE WHEN agrees THEN 'agrees' WHEN counts <> '{}' THEN 'differs'
+                                    ELSE 'incomplete' END,
+           'reconcile-run:' || id, jsonb_strip_nulls(jsonb_build_object(
+               'actor', actor, 'since', since, 'counts', counts, 'not_compared', not_compared))
+      FROM inserted ORDER BY id;
+    PERFORM pg_notify('dca_event', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER reconcile_run_event AFTER INSERT ON reconcile_run
+    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION tell_reconciliation();
+"""
+
 
 def upgrade() -> None:
     op.execute(CLIENT_TOTAL)
+    op.execute(COMPARISONS)
 
 
 def downgrade() -> None:
