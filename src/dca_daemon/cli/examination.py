@@ -30,6 +30,10 @@ def examine_all(config: Path | None) -> list[Finding]:
     path = settings.config_path
     where = f"read from {path}" if path else "no file: environment and credentials only"
     findings = [Finding(_AREA, "file", Level.OK, where)]
+    findings += [
+        Finding(_AREA, "renamed", Level.WARN, f"{one.old} is called {one.new} now (from {one.where})", one.remedy)
+        for one in settings.renamed
+    ]
     for section in SECTIONS:
         findings += _section(settings, section)
     return findings + asyncio.run(_examine(settings))

@@ -214,7 +214,8 @@ def _channel() -> str:
         return settings.lamassu.channel
     except ConfigError:
         document = read_toml(settings.config_path) if settings.config_path else {}
-        return str(gather(document, [])["lamassu"].values.get("channel", DEFAULT_CHANNEL))
+        raws, _ = gather(document, [])
+        return str(raws["lamassu"].values.get("channel", DEFAULT_CHANNEL))
 
 
 def _admin_dsn(command: str, file: Path | None) -> str:

@@ -42,10 +42,12 @@ def run() -> None:
     from dca_daemon.runtime.daemon import run_daemon
     from dca_daemon.runtime.logging import configure_logging
     from dca_daemon.runtime.settings import load_settings
+    from dca_daemon.runtime.settings_renamed import tell
 
     settings = load_settings(given.config)
     level = "debug" if debugging() else settings.log.level
     configure_logging(level=level, format=settings.log.format, secrets=settings.secrets())
+    tell(settings.renamed)
     asyncio.run(run_daemon(settings))
 
 
@@ -56,11 +58,13 @@ def console() -> None:
     """
     from dca_daemon.runtime.logging import configure_logging
     from dca_daemon.runtime.settings import load_settings
+    from dca_daemon.runtime.settings_renamed import tell
     from dca_daemon.web.serve import run_console
 
     settings = load_settings(given.config)
     level = "debug" if debugging() else settings.log.level
     configure_logging(level=level, format=settings.log.format, secrets=settings.secrets())
+    tell(settings.renamed)
     asyncio.run(run_console(settings))
 
 

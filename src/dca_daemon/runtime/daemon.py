@@ -224,7 +224,7 @@ class Daemon:
     async def _compare(self) -> Reconciliation:
         """On a connection and a pace of its own, so that nothing else waits for it."""
         settings = self._settings.reconcile
-        since = datetime.now(UTC) - timedelta(days=settings.days)
+        since = datetime.now(UTC) - timedelta(days=settings.window_days)
         if settings.since_time is not None:
             since = max(since, settings.since_time)
         db = wiring.open_database(self._settings, pool_size=1)

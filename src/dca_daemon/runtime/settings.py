@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +36,7 @@ from dca_daemon.runtime.settings_model_daemon import (
     ReconcileSettings,
     SecuritySettings,
 )
+from dca_daemon.runtime.settings_renamed import Renamed
 from dca_daemon.runtime.settings_sources import ENV_PREFIX, Raw, Source, find_config, gather, read_toml
 
 S = TypeVar("S", bound=Section)
@@ -50,11 +51,13 @@ class Settings:
         missing: Mapping[str, list[str]],
         raws: Mapping[str, Raw],
         config_path: Path | None,
+        renamed: Sequence[Renamed] = (),
     ) -> None:
         self._sections = sections
         self._missing = missing
         self._raws = raws
         self.config_path = config_path
+        self.renamed = renamed
 
     def require(self, *names: str) -> None:
         """Raises `ConfigError` that lists everything that these sections still lack."""
@@ -148,7 +151,7 @@ def load_settings(config_path: Path | None = None) -> Settings:
     """Reads file, environment and secrets. Raises `ConfigError`: a line for each mistake."""
     path = find_config(config_path)
     problems: list[str] = []
-    raws = gather(read_toml(path) if path else {}, problems)
+    raws, renamed = gather(read_toml(path) if path else {}, problems)
     sections: dict[str, Section] = {}
     missing: dict[str, list[str]] = {}
     for name, cls in SECTIONS.items():
@@ -170,7 +173,7 @@ def load_settings(config_path: Path | None = None) -> Settings:
                 missing.setdefault(name, []).append(f"setting {name}.{key}: {text}")
     if problems:
         raise ConfigError("\n".join(problems))
-    return Settings(sections, missing, raws, path)
+    return Settings(sections, missing, raws, path, renamed)
 
 
 def _missing_line(cls: type[Section], key: str, raw: Raw) -> str:

@@ -104,7 +104,7 @@ class ReconcileSettings(Section):
         description="When, in the local time of this computer; an empty list: never.",
         examples=[["04:10", "16:10"]],
     )
-    days: Int = Field(default=35, ge=1, le=3660, description="How far back it looks then.")
+    window_days: Int = Field(default=35, ge=1, le=3660, description="How far back it looks then.")
     since: str | None = Field(
         default=None,
         description="Nothing that happened before this time is compared, neither by the command: set it when "

@@ -12,6 +12,7 @@ from pathlib import Path
 from dca_daemon.runtime.settings import example_of, toml_value
 from dca_daemon.runtime.settings_base import Section
 from dca_daemon.runtime.settings_model import SECTIONS
+from dca_daemon.runtime.settings_renamed import GONE, RENAMED
 
 _MARKDOWN_HEAD = """\
 # Configuration
@@ -23,7 +24,7 @@ One TOML file: the one named by `--config`, else by `DCA_CONFIG`, else `/etc/dca
 
 Every key can also be set in the environment, as `DCA_<SECTION>__<KEY>` (two underscores), for example
 `DCA_LNBITS__URL`; the environment wins over the file. A list is written with commas there:
-`DCA_LAMASSU__COINS=BTC,LN`.
+`DCA_RECONCILE__TIMES=04:10,16:10`.
 
 A secret should not be written into the file itself. For each secret key there are three other ways:
 
@@ -43,6 +44,21 @@ value of a secret.
 What the operator changes while the daemon runs (clients, schedules, commission shares) is in the database.
 """
 
+_RENAMED_HEAD = """
+## Renamed settings
+
+An old name still works, in the file and in the environment; each start and each command warn of it
+(`settings.renamed`), and so does `doctor`. Both names in the same place are a mistake. A later version will refuse
+the old one.
+
+| old name | name |
+|---|---|
+"""
+_GONE_HEAD = """
+Gone, and refused with what takes its place:
+
+"""
+
 _TOML_HEAD = """\
 # Configuration of dca-daemon: every key there is. What is commented out has the value shown, unless it says
 # otherwise. Put it at /etc/dca-daemon/config.toml, or name it with --config or DCA_CONFIG.
@@ -58,7 +74,13 @@ def markdown() -> str:
             f"\n## `[{name}]`\n\n{_purpose(cls)}\n\n| key | value | default | meaning |\n|---|---|---|---|\n"
         )
         parts.extend(_row(cls, key) for key in cls.model_fields)
-    return "".join(parts)
+    return "".join([*parts, _renamed()])
+
+
+def _renamed() -> str:
+    """What was called otherwise, and what is gone."""
+    lines = [_RENAMED_HEAD, *(f"| `{old}` | `{new}` |\n" for old, new in RENAMED.items())]
+    return "".join([*lines, _GONE_HEAD, *(f"* `{old}`: {instead}\n" for old, instead in GONE.items())])
 
 
 def example_toml() -> str:

@@ -19,8 +19,10 @@ from pydantic_settings import EnvSettingsSource
 
 from dca_daemon.domain.errors import ConfigError
 from dca_daemon.domain.text import plain
+from dca_daemon.runtime import settings_renamed
 from dca_daemon.runtime.settings_base import Section
 from dca_daemon.runtime.settings_model import SECTIONS
+from dca_daemon.runtime.settings_renamed import Renamed
 
 ENV_PREFIX = "DCA_"
 CONFIG_ENV = "DCA_CONFIG"
@@ -73,9 +75,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"the configuration file {path} is not valid TOML: {text}") from None
 
 
-def gather(document: Mapping[str, Any], problems: list[str]) -> dict[str, Raw]:
-    """All sections' values. What is wrong with their *names* is added to `problems`, a line each."""
+def gather(document: Mapping[str, Any], problems: list[str]) -> tuple[dict[str, Raw], list[Renamed]]:
+    """All sections' values, and what of them was given by an old name.
+
+    What is wrong with their *names* is added to `problems`, a line each.
+    """
     problems.extend(_unknown_env())
+    document, renamed = settings_renamed.in_file(document, problems)
+    from_env, renamed_env = settings_renamed.in_environment(os.environ, problems)
     for name, value in document.items():
         if name not in SECTIONS:
             kind = "section" if isinstance(value, dict) else "key outside of a section:"
@@ -84,16 +91,22 @@ def gather(document: Mapping[str, Any], problems: list[str]) -> dict[str, Raw]:
             )
         elif not isinstance(value, dict):
             problems.append(f"{name} must be a section, written [{name}] on a line of its own")
-    return {name: _gather_section(cls, document.get(name), problems) for name, cls in SECTIONS.items()}
+    raws = {
+        name: _gather_section(cls, document.get(name), from_env.get(name, {}), problems)
+        for name, cls in SECTIONS.items()
+    }
+    return raws, [*renamed, *renamed_env]
 
 
-def _gather_section(cls: type[Section], table: object, problems: list[str]) -> Raw:
+def _gather_section(
+    cls: type[Section], table: object, by_old_names: Mapping[str, str], problems: list[str]
+) -> Raw:
     name = cls.section_name
     from_file = dict(table) if isinstance(table, dict) else {}
     for key in [key for key in from_file if key not in cls.model_fields]:
         problems.append(f"unknown setting {name}.{plain(key)}{_suggest(key, cls.model_fields, name)}")
         del from_file[key]
-    from_env = EnvSettingsSource(cls, env_prefix=f"{ENV_PREFIX}{name.upper()}__")()
+    from_env = {**by_old_names, **EnvSettingsSource(cls, env_prefix=f"{ENV_PREFIX}{name.upper()}__")()}
     raw = Raw()
     _add_credentials(cls, raw)
     for layer, source in ((from_file, Source.FILE), (from_env, Source.ENV)):
@@ -174,10 +187,11 @@ def _unknown_env() -> Iterable[str]:
     known = {
         f"{ENV_PREFIX}{name}__{key}".upper(): None for name, cls in SECTIONS.items() for key in cls.model_fields
     }
+    renamed = set(settings_renamed.old_variables())
     flat = {variable.replace("__", "_"): variable for variable in known}
     for variable in sorted(os.environ):
         upper = variable.upper()
-        if not upper.startswith(ENV_PREFIX) or upper in known or upper == CONFIG_ENV:
+        if not upper.startswith(ENV_PREFIX) or upper in known or upper in renamed or upper == CONFIG_ENV:
             continue
         if "__" in upper:
             yield f"unknown setting {plain(variable)} in the environment{_suggest(upper, known)}"
