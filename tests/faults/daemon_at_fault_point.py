@@ -5,6 +5,7 @@ It may be replaced while the daemon runs; counting begins anew then. Who comes t
 writes a file named after it, with its process id, and is killed (SIGKILL), or waits until there is a file
 `go-on`. Where that file exists already somebody was there before, and nothing happens.
 DCA_TEST_PATIENCE_SECONDS takes the place of `payouts.lookup_after_timeout_seconds`, below its minimum.
+DCA_TEST_MIGRATIONS is a folder of migrations in place of the program's own: another release, as far as these tell.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from typing import Any
 
 from dca_daemon import fault_points
 from dca_daemon.cli.main import main
+from dca_daemon.ledger import migrate
 from dca_daemon.payouts.payer import PayerConfig
 from dca_daemon.runtime import wiring
 from dca_daemon.runtime.settings import Settings
 
 FOLDER = "DCA_TEST_FAULTS"
 PATIENCE = "DCA_TEST_PATIENCE_SECONDS"
+MIGRATIONS = "DCA_TEST_MIGRATIONS"
 PLAN = "plan.json"
 GO_ON = "go-on"
 
@@ -89,6 +92,9 @@ def run(arguments: list[str]) -> None:
         fault_points.install(Faults(Path(os.environ[FOLDER])))
     if PATIENCE in os.environ:
         shorten_patience(float(os.environ[PATIENCE]))
+    if MIGRATIONS in os.environ:
+        folder = Path(os.environ[MIGRATIONS])
+        migrate._folder = lambda: folder
     sys.argv = ["dca-daemon", *arguments]
     main()
 

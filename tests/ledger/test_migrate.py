@@ -21,6 +21,7 @@ from dca_daemon.ledger import migrate
 from dca_daemon.ledger.db import Database
 from dca_daemon.ledger.verify import verify
 from tests.fixtures.postgres import PostgresServer, TestDb
+from tests.services.builders import sql
 
 ROOT = Path(__file__).resolve().parents[2]
 AWAY = "postgresql+psycopg://somebody:very-secret@127.0.0.1:1/books"
@@ -131,16 +132,35 @@ def test_several_at_once_migrate_once(empty_db: TestDb) -> None:
     assert found == sorted(["None", *[migrate.wanted_revision()] * 3])
 
 
-def test_a_newer_database_is_refused_and_left_alone(books_db: TestDb) -> None:
+NEWER = (
+    "(it was upgraded for a newer dca-daemon: install that version, or restore the backup from before; "
+    "or it is another program's, or damaged: check database.url)"
+)
+
+
+@pytest.mark.parametrize("lives_with", [None, "", "9998"])
+async def test_a_newer_database_is_refused_and_left_alone(
+    books_db: TestDb, books: Database, lives_with: str | None
+) -> None:
     stamp(books_db, "9999")
+    await sql(books, "UPDATE installation SET lives_with = :it", it=lives_with)
     with pytest.raises(DatabaseError) as caught:
         migrate.upgrade(books_db.sqlalchemy_url)
-    assert str(caught.value) == (
-        "the database is at revision 9999, which this program does not know "
-        "(it was migrated by a newer dca-daemon: install that version; or it is another program's: "
-        "check database.url)"
-    )
+    unknown = f"the database is at revision 9999, which this program does not know {NEWER}"
+    assert str(caught.value) == unknown
+    with pytest.raises(DatabaseError) as caught:
+        await migrate.check_revision(books)
+    assert str(caught.value).endswith(f"this program needs revision {migrate.wanted_revision()} {NEWER}")
     assert stamped(books_db) == "9999"
+
+
+async def test_a_newer_database_that_lives_with_this_program_is_left_alone(
+    books_db: TestDb, books: Database
+) -> None:
+    stamp(books_db, "9999")
+    before = await asyncio.to_thread(migrate.upgrade, books_db.sqlalchemy_url)
+    assert before.is_newer and before.fits
+    assert (await migrate.check_revision(books)).current == "9999" == stamped(books_db)
 
 
 async def test_the_right_revision_passes(books: Database) -> None:

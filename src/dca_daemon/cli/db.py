@@ -8,7 +8,7 @@ import typer
 
 from dca_daemon.cli.context import actor, load, with_books, with_database
 from dca_daemon.cli.output import AsJson, print_json, say
-from dca_daemon.domain.errors import ConfigError, DatabaseError
+from dca_daemon.domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from dca_daemon.runtime.settings import Settings
@@ -21,21 +21,21 @@ app = typer.Typer(name="db", no_args_is_help=True, help="Our own database: the s
 def upgrade(as_json: AsJson = False) -> None:
     """Bring the database to the schema that this program needs, and open the default pool.
 
-    Safe to repeat, and to run twice at once. Stop the daemon of an older version first.
+    Safe to repeat, and to run twice at once. A daemon of an older version may be at work meanwhile, unless this
+    refuses and says so: docs/upgrade.md.
     """
     from dca_daemon.ledger import migrate
 
     settings = load()
     before = migrate.upgrade(settings.database.sqlalchemy_url)
+    after = before.current if before.fits else before.wanted
     pool = _open_pool(settings)
     if as_json:
         shown = None if pool is None else {"id": pool.pool_id, "name": pool.name, "currency": pool.currency}
-        print_json(
-            {"before": before.current, "revision": before.wanted, "changed": not before.fits, "pool": shown}
-        )
+        print_json({"before": before.current, "revision": after, "changed": not before.fits, "pool": shown})
         return
     if before.fits:
-        say(f"The database is at revision {before.wanted} already.")
+        say(f"The database is at revision {after} already.")
     else:
         say(f"The database went from {before.current or 'empty'} to revision {before.wanted}.")
     if pool is None:
@@ -64,14 +64,14 @@ def check(as_json: AsJson = False) -> None:
     found = with_database(settings, revision)
     if as_json:
         print_json({"revision": found.current, "wanted": found.wanted, "fits": found.fits})
-    if not found.fits:
-        state = f"at revision {found.current}" if found.current else "empty"
-        raise DatabaseError(
-            f"the database is {state}, this program needs revision {found.wanted}",
-            remedy="run: dca-daemon db upgrade",
-        )
+    found.require()
     if not as_json:
-        say(f"The database is at revision {found.current}, as needed.")
+        newer = (
+            f"newer than the {found.wanted} of this program, which works with it"
+            if found.is_newer
+            else "as needed"
+        )
+        say(f"The database is at revision {found.current}, {newer}.")
 
 
 @app.command("new-key")

@@ -164,6 +164,7 @@ class Daemon:
     async def _active(self, stop: asyncio.Event) -> None:
         """Takes the lock, works, and after a loss of the lock stands by again."""
         outage = Outage()
+        await self._refuse_other_schema()
         while not stop.is_set():
             if not await until_stopped(stop, self._lock.wait_until_leader()):
                 return
@@ -187,9 +188,19 @@ class Daemon:
                 await self._lock.close()
             await pause(stop, max(_STANDBY_FIRST_SECONDS, outage.delay_seconds))
 
+    async def _refuse_other_schema(self) -> None:
+        """A daemon that could not take over ends now, and not in the night in which it would have to."""
+        try:
+            await migrate.check_revision(self._db)
+        except DatabaseError as error:
+            if error.code == migrate.SCHEMA_CODE:
+                raise
+
     async def _prepare(self, session: asyncio.Event) -> None:
         """What must be right before anything is booked or paid."""
-        await migrate.check_revision(self._db)
+        schema = await migrate.check_revision(self._db)
+        if schema.is_newer:
+            log.warning("daemon.schema-newer", schema=schema.current, own=schema.wanted)
         pool = self._settings.pool
         await pools.ensure_default_pool(self._db, name=pool.name, currency=pool.currency)
         await destinations.check_keys(self._db, self._keys)

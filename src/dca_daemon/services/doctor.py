@@ -122,7 +122,7 @@ async def check_books(subject: Subject) -> list[Finding]:
             "schema",
             revision.fits,
             f"the schema is at revision {revision.current or 'none'}, needed is {revision.wanted}",
-            "run: dca-daemon db upgrade",
+            revision.remedy,
         ),
         _finding("database", "writable", not found.standby, "it takes writes", "use the primary, not a standby"),
         _finding(
