@@ -93,10 +93,21 @@ def create_app(desk: Desk, streams: Live) -> FastAPI:
     problems.install(app)
     for router in _page_routers():
         app.include_router(router)
-    for router in _api_routers():
-        app.include_router(router, prefix=API_PATH, responses=PROBLEMS)
+    _include_api(app)
     guarded(app, desk)
     return app
+
+
+def api_alone() -> FastAPI:
+    """The API's endpoints without anything behind them, to be described."""
+    app = FastAPI(title="dca-daemon", version=program_version())
+    _include_api(app)
+    return app
+
+
+def _include_api(app: FastAPI) -> None:
+    for router in api_routers():
+        app.include_router(router, prefix=API_PATH, responses=PROBLEMS)
 
 
 def _page_routers() -> list[APIRouter]:
@@ -119,7 +130,8 @@ def _page_routers() -> list[APIRouter]:
     ]
 
 
-def _api_routers() -> list[APIRouter]:
+def api_routers() -> list[APIRouter]:
+    """Every endpoint of the API, without its prefix."""
     return [
         *(action_api(actions, tag) for tag, actions in DEEDS.items()),
         action_api(deeds.own.ACTIONS, "me"),
