@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dca_daemon.domain.errors import InputError, NoRateError
 from dca_daemon.ledger.db import Database
 from dca_daemon.services import fixed_amounts, fixed_schedules
+from dca_daemon.services.doctor.findings import Finding, Level, Subject, books_fit, judged
 from dca_daemon.services.fixed_schedules import Schedule
 from dca_daemon.services.rates import Rates, utc_now
 
@@ -20,6 +21,17 @@ class Look:
     text: str
     remedy: str
     or_else: str = "fail"
+
+
+async def check_fixed(subject: Subject) -> list[Finding]:
+    """Where Fixed Mode has a schedule: a bitcoin's price can be had, and each of its clients has an amount."""
+    if subject.rates is None or not await books_fit(subject):
+        return []
+    assert subject.books is not None
+    return [
+        judged("fixed", found.name, found.good, found.text, found.remedy, or_else=Level(found.or_else))
+        for found in await look(subject.books, subject.rates)
+    ]
 
 
 async def look(db: Database, rates: Rates) -> list[Look]:
