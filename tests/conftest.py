@@ -12,6 +12,7 @@ from dca_daemon.runtime.redaction import forget_secrets
 pytest_plugins = [
     "tests.fixtures.argon",
     "tests.fixtures.postgres",
+    "tests.fixtures.sshd",
     "tests.fixtures.books",
     "tests.fixtures.lnbits",
 ]

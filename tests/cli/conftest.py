@@ -99,12 +99,13 @@ def write_config(
     }
     for name, more in (sections or {}).items():
         values.setdefault(name, {}).update(more)
-    text = "".join(
-        f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
-        for name, table in values.items()
-    )
-    path.write_text(text)
+    path.write_text("".join(toml_section(name, table) for name, table in values.items()))
     return path
+
+
+def toml_section(name: str, table: Mapping[str, object]) -> str:
+    """`[name]` and its keys."""
+    return f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
 
 
 Cli = Callable[..., Outcome]

@@ -18,6 +18,7 @@ from dca_daemon.services.doctor import Finding, Level, Subject, examine
 from dca_daemon.services.intake import Intake, IntakeConfig
 from tests.cli.conftest import INVOICE_KEY, Cli, FakeWallet, OnBooks, write_config
 from tests.fixtures.postgres import LamassuDb, TestDb
+from tests.fixtures.sshd import Sshd
 from tests.services import builders
 
 UUID = "0f0e0d0c-0b0a-4908-8706-050403020100"
@@ -62,6 +63,34 @@ def test_the_trigger_comes_and_goes(
     assert "removed" in with_lamassu("lamassu", "remove-trigger").done().out
     assert with_lamassu("lamassu", "remove-trigger", "--json").done().json["changed"] is False
     assert trigger() == "warn"
+
+
+def test_commands_reach_lamassu_through_the_tunnel(
+    cli: Cli,
+    sshd: Sshd,
+    books_db: TestDb,
+    lamassu_db: LamassuDb,
+    keys_text: str,
+    admin_dsn_file: str,
+    tmp_path: Path,
+) -> None:
+    sections = {"lamassu": {"dsn": lamassu_db.reader_dsn}, "tunnel": sshd.settings()}
+    path = write_config(tmp_path / "tunnel.toml", books_db.dsn, keys_text, sections)
+    commands = (
+        ("grants", "--admin-dsn-file", admin_dsn_file),
+        ("install-trigger", "--admin-dsn-file", admin_dsn_file),
+        ("check",),
+        ("baseline", "--set", "2026-01-31T00:00:00-06:00", "--reason", "opening", "--yes"),
+        ("remove-trigger", "--admin-dsn-file", admin_dsn_file),
+    )
+    for count, command in enumerate(commands, 1):
+        cli("lamassu", *command, config_path=path).done()
+        assert sshd.log.count("Accepted publickey") == count, command
+    sshd.stop()
+    for command in commands:
+        cli("lamassu", *command, config_path=path).refused("the SSH server", "can't be reached")
+    findings = cli("doctor", "--json", config_path=path).json["findings"]
+    assert any("the SSH server" in f["text"] for f in findings if f["area"] == "lamassu")
 
 
 def test_the_printed_sql_does_the_same(with_lamassu: Cli, lamassu_db: LamassuDb) -> None:

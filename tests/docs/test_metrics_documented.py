@@ -27,6 +27,7 @@ def exported() -> dict[str, tuple[str, str]]:
         gathered_sats=1,
         oldest_owed_seconds=1,
         source_wallet_balance_sats=1,
+        tunnel_up=True,
         listener_mode="listen",
         scan_lag_seconds=1,
         queue_length=1,

@@ -364,3 +364,37 @@ def test_a_configuration_that_may_not_be_looked_at_is_an_error_that_says_so(
 def test_a_password_of_signs_that_look_like_others_is_still_masked(sign: str) -> None:
     """Python's own reader of addresses refuses them; PostgreSQL's does not."""
     assert f"pass{sign}word" in secret_parts("dsn", f"postgresql://dca:pass{sign}word@127.0.0.1/lamassu")
+
+
+PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\\nAAAA\\n-----END OPENSSH PRIVATE KEY-----"
+TUNNEL = f"""
+[tunnel]
+host = "lamassu.example.com"
+user = "dca-tunnel"
+host_key = "SHA256:{"A" * 43}"
+key = "{PRIVATE_KEY}"
+"""
+
+
+def test_a_tunnel_needs_all_that_proves_who_is_who(load: Load) -> None:
+    assert load(COMPLETE).tunnel.host is None
+    chosen = load(COMPLETE + TUNNEL).tunnel
+    assert (chosen.port, chosen.host_keys[0].fingerprint) == (22, f"SHA256:{'A' * 43}")
+    assert load(COMPLETE + TUNNEL.replace('key = "---', 'agent = "/run/agent" # ')).tunnel.key is None
+    for name in ("user", "host_key", "key"):
+        lines = [line for line in TUNNEL.splitlines() if not line.startswith(f"{name} =")]
+        settings = load(COMPLETE + "\n".join(lines))
+        settings.require("database", "lamassu")
+        with pytest.raises(ConfigError, match=f"setting tunnel.{name} is missing"):
+            settings.require("tunnel")
+    for name, value, why in (
+        ("user", "root@host", "name of an account"),
+        ("host_key", "lamassu.example.com", "is no host key"),
+        ("host_key", "", "is empty"),
+        ("key", "ssh-ed25519 AAAA", "must be the private key"),
+        ("keepalive_seconds", "0", "greater than or equal to 1"),
+    ):
+        lines = [line for line in TUNNEL.splitlines() if not line.startswith(f"{name} =")]
+        text = refusal(load, "\n".join([COMPLETE, *lines, f'{name} = "{value}"']))
+        assert f"setting tunnel.{name}" in text and why in text
+        assert "AAAA" not in text.replace("SHA256:" + "A" * 43, "").replace("ssh-ed25519 AAAA…", "")

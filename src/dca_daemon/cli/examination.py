@@ -74,6 +74,8 @@ async def _examine(settings: Settings) -> list[Finding]:
         for part in (wallet, feed, books):
             if part is not None:
                 await part.close()
+        if subject.source is not None:
+            await subject.source.close()
 
 
 def _if_complete(make: Callable[[], T]) -> T | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -17,8 +18,12 @@ from dca_daemon.domain.errors import ConfigError, InputError, SourceError
 from dca_daemon.domain.moments import parse_time
 
 if TYPE_CHECKING:
+    from dca_daemon.lamassu.tunnel import Tunnel
     from dca_daemon.ledger.db import Database
     from dca_daemon.services.baseline import Baseline
+    from dca_daemon.services.doctor import Finding
+
+T = TypeVar("T")
 
 app = typer.Typer(
     name="lamassu", no_args_is_help=True, help="Lamassu's database: rights, trigger, check, baseline."
@@ -63,7 +68,8 @@ def grants(
         return
     from dca_daemon.lamassu.grants_apply import apply_grants
 
-    done = asyncio.run(apply_grants(_admin_dsn("grants", admin_dsn_file), role))
+    dsn = _admin_dsn("grants", admin_dsn_file)
+    done = _through_tunnel(lambda tunnel: apply_grants(dsn, role, tunnel=tunnel))
     if as_json:
         print_json({"role": role, "database": done})
     else:
@@ -84,7 +90,8 @@ def install_trigger(
     if print_sql:
         _print_sql(trigger.install_sql(channel), as_json=as_json)
         return
-    changed = asyncio.run(trigger.install(_admin_dsn("install-trigger", admin_dsn_file), channel))
+    dsn = _admin_dsn("install-trigger", admin_dsn_file)
+    changed = _through_tunnel(lambda tunnel: trigger.install(dsn, channel, tunnel=tunnel))
     if as_json:
         print_json({"installed": True, "changed": changed, "channel": channel})
     elif changed:
@@ -101,7 +108,8 @@ def remove_trigger(print_sql: Print = False, admin_dsn_file: AdminDsnFile = None
     if print_sql:
         _print_sql(trigger.remove_sql(), as_json=as_json)
         return
-    changed = asyncio.run(trigger.remove(_admin_dsn("remove-trigger", admin_dsn_file)))
+    dsn = _admin_dsn("remove-trigger", admin_dsn_file)
+    changed = _through_tunnel(lambda tunnel: trigger.remove(dsn, tunnel=tunnel))
     if as_json:
         print_json({"installed": False, "changed": changed})
     else:
@@ -122,7 +130,15 @@ def check(role: Role = DEFAULT_ROLE, print_sql: Print = False, as_json: AsJson =
     from dca_daemon.runtime.wiring import source_config
     from dca_daemon.services.doctor import Level, Subject, check_lamassu
 
-    findings = asyncio.run(check_lamassu(Subject(source=source_config(load()))))
+    config = source_config(load())
+
+    async def look() -> list[Finding]:
+        try:
+            return await check_lamassu(Subject(source=config))
+        finally:
+            await config.close()
+
+    findings = asyncio.run(look())
     failed = [finding for finding in findings if finding.level is Level.FAIL]
     if as_json:
         print_json({"ok": not failed, "findings": [finding_dict(finding) for finding in findings]})
@@ -203,6 +219,22 @@ def _baseline_dict(found: Baseline) -> dict[str, Any]:
         "set_by": found.set_by,
         "left_out": found.left_out,
     }
+
+
+def _through_tunnel(work: Callable[[Tunnel | None], Awaitable[T]]) -> T:
+    """Runs `work` with the tunnel of the configuration, if there is one, and closes it."""
+    from dca_daemon.runtime import wiring
+
+    tunnel = wiring.tunnel(load())
+
+    async def session() -> T:
+        try:
+            return await work(tunnel)
+        finally:
+            if tunnel is not None:
+                await tunnel.close()
+
+    return asyncio.run(session())
 
 
 def _channel() -> str:

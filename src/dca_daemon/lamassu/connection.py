@@ -1,4 +1,7 @@
-"""One careful connection to Lamassu's database: read only, short timeouts, never waiting without an end."""
+"""One careful connection to Lamassu's database: read only, short timeouts, never waiting without an end.
+
+`open_connection` is the one way there, for whoever wants it: directly, or through the SSH tunnel.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from dca_daemon.domain.errors import ConfigError, SourceError
 from dca_daemon.lamassu.identifiers import check_channel
+from dca_daemon.lamassu.tunnel import LOOPBACK, Tunnel
 from dca_daemon.ledger.patience import CLIENT_KEEPALIVES, answered
 
 # A setting that the server does not know (9.5 lacks one) or a pooler refuses at start-up must not stop us:
@@ -26,6 +30,10 @@ FROM (VALUES ('default_transaction_read_only', 'on'), ('default_transaction_isol
 JOIN pg_catalog.pg_settings s ON s.name = w.name
 """
 TIMEOUT_CODE = "source-timeout"
+_BEHIND_THE_TUNNEL = (
+    "see that PostgreSQL runs there, that lamassu.dsn names it as the SSH server sees it, and that the key may go "
+    'there (authorized_keys: restrict,port-forwarding,permitopen="127.0.0.1:5432")'
+)
 _GRACE_SECONDS = 5.0  # how much longer than the server's own timeout we wait for an answer
 
 
@@ -33,7 +41,8 @@ _GRACE_SECONDS = 5.0  # how much longer than the server's own timeout we wait fo
 class SourceConfig:
     """How to reach Lamassu's database. Raises `ConfigError` for a wrong DSN or channel.
 
-    `listen_dsn` is a direct connection for LISTEN where `dsn` goes through a pooler.
+    `listen_dsn` is a direct connection for LISTEN where `dsn` goes through a pooler. With a `tunnel`, the
+    host of each is as the SSH server sees it.
     """
 
     dsn: str = field(repr=False)
@@ -41,19 +50,28 @@ class SourceConfig:
     channel: str = "dca_cash_out"
     connect_timeout_seconds: int = 5
     statement_timeout_seconds: float = 30.0
+    tunnel: Tunnel | None = None
 
     def __post_init__(self) -> None:
         check_channel(self.channel)
         for name, dsn in (("lamassu.dsn", self.dsn), ("lamassu.listen_dsn", self.listen_dsn)):
             if dsn is not None:
-                _parsed(dsn, name)
+                parts = _parsed(dsn, name)
+                if self.tunnel is not None:
+                    _through(parts, name)
 
     @property
     def place(self) -> str:
         """Where the database is, for people; without the password."""
         parts = _parsed(self.dsn, "lamassu.dsn")
         host, port = parts.get("host") or "localhost", parts.get("port") or 5432
-        return f"{parts.get('user') or '?'}@{host}:{port}/{parts.get('dbname') or parts.get('user') or '?'}"
+        place = f"{parts.get('user') or '?'}@{host}:{port}/{parts.get('dbname') or parts.get('user') or '?'}"
+        return place if self.tunnel is None else f"{place} through {self.tunnel.config.place}"
+
+    async def close(self) -> None:
+        """Closes the tunnel, if there is one. Harmless: it opens again when it is wanted."""
+        if self.tunnel is not None:
+            await self.tunnel.close()
 
 
 def _parsed(dsn: str, name: str) -> dict[str, Any]:
@@ -64,6 +82,38 @@ def _parsed(dsn: str, name: str) -> dict[str, Any]:
             f"{name} is not a PostgreSQL connection string",
             remedy="write it like postgresql://dca_reader:PASSWORD@127.0.0.1:5432/lamassu",
         ) from None
+
+
+def _through(parts: dict[str, Any], name: str) -> tuple[str, str, int]:
+    """The name of the host, for TLS to check, and where the SSH server reaches it. Raises `ConfigError`."""
+    name_of_host = str(parts.get("host") or "")
+    host, port = str(parts.get("hostaddr") or name_of_host or LOOPBACK), str(parts.get("port") or 5432)
+    if "," in host + port or "service" in parts or not port.isdigit():
+        raise ConfigError(
+            f"{name} must name one host and port, since it is reached through the tunnel",
+            remedy="write it like postgresql://dca_reader:PASSWORD@127.0.0.1:5432/lamassu",
+        )
+    return "localhost" if name_of_host.startswith("/") else name_of_host or host, host, int(port)
+
+
+async def open_connection(config: SourceConfig, dsn: str, **options: Any) -> AsyncConnection:
+    """A plain connection to `dsn`, through the tunnel if there is one. Raises `SourceError`."""
+    try:
+        if config.tunnel is None:
+            return await AsyncConnection.connect(dsn, **options)
+        name, host, port = _through(_parsed(dsn, "the connection"), "the connection")
+        local = await config.tunnel.local_port(host, port)
+        try:
+            # `host` stays the real one's name: with sslmode=verify-full that is what the certificate must bear.
+            return await AsyncConnection.connect(dsn, **options, host=name, hostaddr=LOOPBACK, port=local)
+        except (psycopg.OperationalError, OSError):
+            if reason := await config.tunnel.obstacle(host, port):
+                raise SourceError(
+                    f"Lamassu's database at {config.place} can't be reached: {reason}", remedy=_BEHIND_THE_TUNNEL
+                ) from None
+            raise
+    except (psycopg.Error, OSError) as exc:
+        raise source_error(exc, config) from None
 
 
 async def connect(config: SourceConfig, *, listening: bool = False) -> AsyncConnection:
@@ -78,11 +128,8 @@ async def connect(config: SourceConfig, *, listening: bool = False) -> AsyncConn
     }
     options = {name: value for name, value in ours.items() if name not in chosen}
     timeout = f"{int(config.statement_timeout_seconds * 1000)}ms"
-    try:
-        # No prepared statements: a pooler may mix them up, and an upgrade of Lamassu changes what they return.
-        conn = await AsyncConnection.connect(dsn, autocommit=True, prepare_threshold=None, **options)
-    except (psycopg.Error, OSError) as exc:
-        raise source_error(exc, config) from None
+    # No prepared statements: a pooler may mix them up, and an upgrade of Lamassu changes what they return.
+    conn = await open_connection(config, dsn, autocommit=True, prepare_threshold=None, **options)
     try:
         for name in ("text", "varchar", "bpchar"):
             conn.adapters.register_loader(name, _AnyText)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import psycopg
-from psycopg import AsyncConnection
 
 from dca_daemon.domain.errors import SourceError
-from dca_daemon.lamassu.connection import SourceConfig, source_error
+from dca_daemon.lamassu.connection import SourceConfig, open_connection, source_error
 from dca_daemon.lamassu.grants import grants_sql
+from dca_daemon.lamassu.tunnel import Tunnel
 
 
-async def apply_grants(dsn: str, role: str) -> str:
+async def apply_grants(dsn: str, role: str, *, tunnel: Tunnel | None = None) -> str:
     """Runs `grants_sql` with a superuser's DSN; gives the database's name. Raises `SourceError`."""
-    config = SourceConfig(dsn=dsn)
+    config = SourceConfig(dsn=dsn, tunnel=tunnel)
     try:
-        async with await AsyncConnection.connect(
+        async with await open_connection(
+            config,
             dsn,
             autocommit=True,
             application_name="dca-daemon",

@@ -136,6 +136,7 @@ class LamassuSource:
         """Closes the connections. May be used again afterwards."""
         await self._points.close()
         await self._scans.close()
+        await self.config.close()
 
     async def now(self) -> datetime:
         """The time by Lamassu's clock."""

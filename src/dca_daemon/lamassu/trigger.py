@@ -17,8 +17,9 @@ import psycopg
 from psycopg import AsyncConnection
 
 from dca_daemon.domain.errors import SourceError
-from dca_daemon.lamassu.connection import SourceConfig, source_error
+from dca_daemon.lamassu.connection import SourceConfig, open_connection, source_error
 from dca_daemon.lamassu.identifiers import check_channel, quote_literal
+from dca_daemon.lamassu.tunnel import Tunnel
 
 FUNCTION = "dca_daemon_notify"
 INSERT_TRIGGER = "dca_daemon_cash_out_insert"
@@ -98,13 +99,13 @@ COMMIT;
 """
 
 
-async def install(dsn: str, channel: str) -> bool:
+async def install(dsn: str, channel: str, *, tunnel: Tunnel | None = None) -> bool:
     """Installs the trigger with an owner's or superuser's DSN. False: it was there already, as it should be.
 
     Raises `SourceError` when it can't; then nothing has changed.
     """
     text = install_sql(channel)
-    config = SourceConfig(dsn=dsn, channel=channel)
+    config = SourceConfig(dsn=dsn, channel=channel, tunnel=tunnel)
     async with await _connect_owner(config) as conn:
         try:
             if (await inspect(conn, channel)).works:
@@ -115,9 +116,9 @@ async def install(dsn: str, channel: str) -> bool:
     return True
 
 
-async def remove(dsn: str) -> bool:
+async def remove(dsn: str, *, tunnel: Tunnel | None = None) -> bool:
     """Removes the trigger and its function. False: there was none. Raises `SourceError`: nothing has changed."""
-    config = SourceConfig(dsn=dsn)
+    config = SourceConfig(dsn=dsn, tunnel=tunnel)
     async with await _connect_owner(config) as conn:
         try:
             before = await _exists(conn)
@@ -204,15 +205,13 @@ async def _exists(conn: AsyncConnection) -> bool:
 
 async def _connect_owner(config: SourceConfig) -> AsyncConnection:
     """Without our reader's session settings: this connection is here to write."""
-    try:
-        return await AsyncConnection.connect(
-            config.dsn,
-            autocommit=True,
-            application_name="dca-daemon",
-            connect_timeout=config.connect_timeout_seconds,
-        )
-    except (psycopg.Error, OSError) as exc:
-        raise source_error(exc, config) from None
+    return await open_connection(
+        config,
+        config.dsn,
+        autocommit=True,
+        application_name="dca-daemon",
+        connect_timeout=config.connect_timeout_seconds,
+    )
 
 
 def _refused(exc: psycopg.Error, config: SourceConfig, verb: str) -> SourceError:

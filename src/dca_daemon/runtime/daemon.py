@@ -59,7 +59,17 @@ _COMPARISON = ReconcileConfig(grace_seconds=90.0)  # a lost notification is made
 async def run_daemon(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT. Raises `DcaError` for what waiting can't mend."""
     settings.require(
-        "database", "pool", "lamassu", "lnbits", "payouts", "security", "intake", "reconcile", "fixed", "http"
+        "database",
+        "pool",
+        "lamassu",
+        "tunnel",
+        "lnbits",
+        "payouts",
+        "security",
+        "intake",
+        "reconcile",
+        "fixed",
+        "http",
     )
     stop = asyncio.Event()
     stop_on_signals(stop)
@@ -76,7 +86,7 @@ class Daemon:
         self._wallet = wiring.wallet(settings, self._pacer)
         self._price_feed = wiring.price_feed(settings, self._pacer)
         self._keys = wiring.key_ring(settings)
-        source_config = wiring.source_config(settings)
+        source_config = wiring.source_config(settings, telling=True)
         self._source = LamassuSource(source_config)
         self._queue = CashOutQueue(settings.intake.queue_size)
         payer_config = wiring.payer_config(settings)
@@ -95,7 +105,14 @@ class Daemon:
         self._lock = LeaderLock(settings.database.dsn, lock_keys.LEADER)
         self._heartbeats = Heartbeats()
         self.board = StatusBoard(
-            self._db, self._listener, self._scanner, self._queue, self._payer, self._lock, settings
+            self._db,
+            self._listener,
+            self._scanner,
+            self._queue,
+            self._payer,
+            self._lock,
+            settings,
+            source_config.tunnel,
         )
         self._releaser = Releaser(lambda: commission_release.look(self._db), self._payer.wake)
         self._booker = Booker(

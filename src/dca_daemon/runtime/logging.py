@@ -25,6 +25,7 @@ EventCounter = Callable[[str, str], None]  # (event, level)
 # What libraries tell below these levels is noise, or repeats what our own events say.
 _LIBRARY_LEVELS = {
     "alembic": logging.WARNING,
+    "asyncssh": logging.WARNING,  # INFO is a line for each connection that is forwarded
     "asyncio": logging.WARNING,
     "httpcore": logging.WARNING,
     "httpx": logging.WARNING,  # INFO is a line for each request

@@ -38,6 +38,7 @@ class Snapshot:
     gathered_sats: int | None = None
     oldest_owed_seconds: float | None = None
     source_wallet_balance_sats: int | None = None
+    tunnel_up: bool | None = None
     listener_mode: str | None = None  # "listen" or "poll"
     scan_lag_seconds: float | None = None
     queue_length: int | None = None
@@ -112,6 +113,9 @@ class _SnapshotCollector(Collector):
             "dca_source_wallet_balance_sats",
             "Balance of the wallet that pays, when last read.",
             now.source_wallet_balance_sats,
+        )
+        yield from _optional(
+            "dca_tunnel_up", "1 while the SSH tunnel to Lamassu's database stands.", now.tunnel_up
         )
         yield _by_label(
             "dca_listener_mode",

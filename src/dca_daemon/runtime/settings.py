@@ -36,6 +36,7 @@ from dca_daemon.runtime.settings_model_daemon import (
     ReconcileSettings,
     SecuritySettings,
 )
+from dca_daemon.runtime.settings_model_tunnel import TunnelSettings
 from dca_daemon.runtime.settings_renamed import Renamed
 from dca_daemon.runtime.settings_sources import ENV_PREFIX, Raw, Source, find_config, gather, read_toml
 
@@ -101,6 +102,10 @@ class Settings:
     @property
     def lamassu(self) -> LamassuSettings:
         return self._get(LamassuSettings)
+
+    @property
+    def tunnel(self) -> TunnelSettings:
+        return self._get(TunnelSettings)
 
     @property
     def lnbits(self) -> LnbitsSettings:

@@ -1,7 +1,8 @@
 """Every setting: its section, key, type, bounds, default, meaning and an example.
 
 Here are the sections about what is outside of the daemon; `settings_model_daemon.py` has those about itself,
-`settings_model_console.py` that of the console.
+`settings_model_console.py` that of the console,
+`settings_model_tunnel.py` that of the tunnel.
 docs/configuration.md and config.example.toml are generated from this file (`settings_reference.py`).
 Each secret key `x` has a companion `x_file`; `settings_sources.py` says where values come from.
 """
@@ -37,6 +38,7 @@ from dca_daemon.runtime.settings_model_daemon import (
     ReconcileSettings,
     SecuritySettings,
 )
+from dca_daemon.runtime.settings_model_tunnel import TunnelSettings
 
 
 class DatabaseSettings(Section):
@@ -218,6 +220,7 @@ SECTIONS: dict[str, type[Section]] = {
         DatabaseSettings,
         PoolSettings,
         LamassuSettings,
+        TunnelSettings,
         LnbitsSettings,
         PayoutsSettings,
         SecuritySettings,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from dca_daemon.domain.errors import DatabaseError
 from dca_daemon.lamassu.listener import Listener
 from dca_daemon.lamassu.scanner import Scanner
+from dca_daemon.lamassu.tunnel import Tunnel
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.payer import Payer
 from dca_daemon.runtime.health import Component, Readiness
@@ -42,6 +43,7 @@ class StatusBoard:
         payer: Payer,
         lock: LeaderLock,
         settings: Settings,
+        tunnel: Tunnel | None = None,
     ) -> None:
         self._db = db
         self._listener = listener
@@ -50,6 +52,7 @@ class StatusBoard:
         self._payer = payer
         self._lock = lock
         self._settings = settings
+        self._tunnel = tunnel
         self._books: BooksStatus | None = None
         self._books_error: str | None = None
         self._compared: LastRun | None = None
@@ -80,6 +83,7 @@ class StatusBoard:
             gathered_sats=books.gathered_sats if books else None,
             oldest_owed_seconds=books.oldest_owed_seconds if books else None,
             source_wallet_balance_sats=self._payer.funds.balance_sats,
+            tunnel_up=self._tunnel.up if self._tunnel and self._lock.is_leader else None,
             listener_mode=self._listener.status.mode,
             scan_lag_seconds=self._scanner.lag_seconds,
             queue_length=self._queue.size,
@@ -126,6 +130,8 @@ class StatusBoard:
 
     def _lamassu(self) -> Component:
         state = self._scanner.status
+        if self._tunnel is not None and self._tunnel.trouble is not None:
+            return Component(False, self._tunnel.trouble)
         if state.last_error is not None:
             return Component(False, state.last_error)
         if state.last_scan_at is None:
@@ -145,6 +151,7 @@ class StatusBoard:
             "mode": listener.mode,
             "mode_reason": listener.reason,
             "mode_since": listener.since.isoformat(),
+            "tunnel": None if self._tunnel is None else {"up": self._tunnel.up, "trouble": self._tunnel.trouble},
             "last_notification_at": _iso(listener.last_notification_at),
             "last_scan_at": _iso(scanner.last_scan_at),
             "scan_lag_seconds": None if self._scanner.lag_seconds is None else round(self._scanner.lag_seconds, 1),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dca_daemon.lamassu.connection import SourceConfig
 from dca_daemon.lamassu.scanner import ScanConfig
+from dca_daemon.lamassu.tunnel import Tunnel, TunnelConfig
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
@@ -93,8 +94,29 @@ def _lnbits_config(settings: Settings) -> LnbitsConfig:
     )
 
 
-def source_config(settings: Settings) -> SourceConfig:
-    """How to reach Lamassu's database."""
+def tunnel(settings: Settings, *, telling: bool = False) -> Tunnel | None:
+    """The SSH tunnel to Lamassu's database, not open yet; `telling`: it logs. None where there is to be none."""
+    chosen = settings.tunnel
+    if chosen.host is None:
+        return None
+    assert chosen.user is not None  # the settings see to it
+    return Tunnel(
+        TunnelConfig(
+            host=chosen.host,
+            port=chosen.port,
+            user=chosen.user,
+            host_keys=chosen.host_keys,
+            private_key=None if chosen.key is None else chosen.key.get_secret_value(),
+            agent=None if chosen.agent is None else str(chosen.agent),
+            connect_timeout_seconds=chosen.connect_timeout_seconds,
+            keepalive_seconds=chosen.keepalive_seconds,
+        ),
+        telling=telling,
+    )
+
+
+def source_config(settings: Settings, *, telling: bool = False) -> SourceConfig:
+    """How to reach Lamassu's database. Each has a tunnel of its own: who uses it closes it, as `LamassuSource`."""
     lamassu = settings.lamassu
     return SourceConfig(
         dsn=lamassu.dsn.get_secret_value(),
@@ -102,6 +124,7 @@ def source_config(settings: Settings) -> SourceConfig:
         channel=lamassu.channel,
         connect_timeout_seconds=lamassu.connect_timeout_seconds,
         statement_timeout_seconds=lamassu.statement_timeout_seconds,
+        tunnel=tunnel(settings, telling=telling),
     )
 
 

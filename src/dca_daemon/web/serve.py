@@ -83,7 +83,7 @@ def _desk(settings: Settings, base_url: str) -> Desk:
         keys=wiring.key_ring(settings),
         receivers=wiring.receivers(settings),
         prices=wiring.price_feed(settings),
-        lamassu=LamassuSource(wiring.source_config(settings)),
+        lamassu=LamassuSource(wiring.source_config(settings, telling=True)),
         daemon=DaemonStatus(console.daemon_url or _daemon_url(settings)),
         settings=settings,
         zone=ZoneInfo(console.zone) if console.zone else local_zone(),
