@@ -66,6 +66,8 @@ fuzz: $(VENV)/.ready
 lock: $(VENV)/.ready
 	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  --python-version 3.11 --extra demo --group dev pyproject.toml -o requirements.lock
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --python-version 3.11 -c requirements.lock pyproject.toml -o src/dca_daemon/requirements.lock
 	@printf 'lnbits==1.6.2\nbitstring<5\n' | $(UV) pip compile --quiet --upgrade --universal --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --python-version 3.10 - -o src/dca_daemon/demo/lnbits.lock
 
