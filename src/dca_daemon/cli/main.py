@@ -28,6 +28,7 @@ from dca_daemon.cli import (
     distribution,
     fixed,
     importing,
+    init,
     intake_filter,
     lamassu,
     ledger,
@@ -61,6 +62,7 @@ app = typer.Typer(
     help="Shares the bitcoin of a Lamassu ATM's cash-outs among its DCA clients, and pays them through LNbits.",
 )
 run.register(app)
+init.register(app)
 reconcile.register(app)
 cash_out_decisions.register(cash_out.app)
 cash_out.app.command("reverse")(distribution.reverse_cash_out)

@@ -42,6 +42,8 @@ This page is written by `python -m dca_daemon.cli.reference`, from what each com
 
 JSON_KEYS: dict[str, str] = {
     "doctor": "`ok`, `findings` (`area`, `name`, `level`: ok, warn or fail, `text`, `remedy`)",
+    "init": "`folder`, `files` (`name`, `change`: kept, written or replaced), `findings` (as `doctor`), "
+    "`left_open` (the settings that were put off), `remaining` (`text`, `commands`, `sql`)",
     "demo": "its last line on stdout: `agrees`, `cash_outs`, `records`, `payouts`, `paid_sats`, `owed_sats`, "
     "`commission_sats`, `fixed_sats`, `seconds`",
     "version": "`version`, `python`",

@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from dca_daemon.domain.errors import DatabaseError
 from dca_daemon.ledger import lock_keys
-from dca_daemon.ledger.db import Database, first_line, parse_url, scalar
+from dca_daemon.ledger.db import Database, first_line, one, parse_url, scalar
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -225,6 +225,26 @@ async def revision(db: Database) -> Revision:
     """Where the schema stands. Raises `DatabaseError` when the database is away."""
     async with db.transaction() as conn:
         return await conn.run_sync(_revision)
+
+
+async def check_upgradable(db: Database) -> Revision:
+    """Where the schema stands, of a database that `upgrade` would take. Raises `DatabaseError` of any other."""
+    found = await revision(db)
+    _refuse_unknown(found)
+    async with db.transaction() as conn:
+        await conn.run_sync(_refuse_foreign, found)
+    async with db.transaction() as conn:
+        where = await one(
+            conn,
+            """SELECT current_user AS role, pg_catalog.current_database() AS name,
+                      pg_catalog.has_schema_privilege(pg_catalog.current_schema(), 'CREATE') AS may""",
+        )
+    if not where.may:
+        raise DatabaseError(
+            f"{where.role} may not make tables in {where.name}",
+            remedy=f"as a superuser: ALTER DATABASE {where.name} OWNER TO {where.role}",
+        )
+    return found
 
 
 async def server_version(db: Database) -> str:

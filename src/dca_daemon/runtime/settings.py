@@ -155,8 +155,15 @@ class Settings:
 def load_settings(config_path: Path | None = None) -> Settings:
     """Reads file, environment and secrets. Raises `ConfigError`: a line for each mistake."""
     path = find_config(config_path)
+    return settings_from(read_toml(path) if path else {}, path)
+
+
+def settings_from(
+    document: Mapping[str, Any], path: Path | None = None, *, with_environment: bool = True
+) -> Settings:
+    """The same of a file's content that is at hand already, which need not be in a file yet."""
     problems: list[str] = []
-    raws, renamed = gather(read_toml(path) if path else {}, problems)
+    raws, renamed = gather(document, problems, with_environment=with_environment)
     sections: dict[str, Section] = {}
     missing: dict[str, list[str]] = {}
     for name, cls in SECTIONS.items():
@@ -195,12 +202,29 @@ def _missing_line(cls: type[Section], key: str, raw: Raw) -> str:
 def _wrong_line(cls: type[Section], item: Any, raw: Raw) -> str:
     key = str(item["loc"][0])
     name = f"{cls.section_name}.{key}"
-    message = str(item["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
-    message = message.partition(", unable to parse")[0].replace("a valid integer", "a whole number")
+    message = _message(item)
     value = "" if key in cls.secret_keys() else f" = {_input_text(item['input'])}"
     source = raw.sources.get(key, Source.DEFAULT)
     where = f"{ENV_PREFIX}{cls.section_name}__{key}".upper() if source is Source.ENV else str(source)
     return f"setting {name}{value} (from {where}): {message}; for example {example_of(cls, key)}"
+
+
+def _message(item: Any) -> str:
+    """Pydantic's words, as a person would say it."""
+    message = str(item["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    return message.partition(", unable to parse")[0].replace("a valid integer", "a whole number")
+
+
+def problem_with(key: str, value: object) -> str | None:
+    """What is wrong with a value for `section.key`, looked at alone; None when nothing is."""
+    section, _, name = key.partition(".")
+    try:
+        SECTIONS[section].model_validate({name: value})
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            if item["loc"][:1] == (name,) and item["type"] != "missing":
+                return f"{_message(item)}; for example {example_of(SECTIONS[section], name)}"
+    return None
 
 
 def _input_text(value: object) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dca_daemon.runtime.settings import example_of, toml_value
@@ -85,11 +86,29 @@ def _renamed() -> str:
 
 def example_toml() -> str:
     """config.example.toml: required keys are set to an example, the others are commented out."""
-    parts = [_TOML_HEAD]
+    return _toml(_TOML_HEAD, _example_line)
+
+
+def filled_toml(document: Mapping[str, Mapping[str, object]]) -> str:
+    """The same with these values and no others; every other key is a comment."""
+
+    def line(cls: type[Section], key: str) -> str:
+        values = document.get(cls.section_name, {})
+        if key in values:
+            return f"{key} = {toml_value(values[key])}"
+        example = _example_line(cls, key)
+        return example if example.startswith("#") else f"# {example}"
+
+    return _toml(_TOML_HEAD, line)
+
+
+def _toml(head: str, line: Callable[[type[Section], str], str]) -> str:
+    parts = [head]
     for name, cls in SECTIONS.items():
         parts.append(f"\n# {_purpose(cls)}\n[{name}]\n")
         for key in cls.model_fields:
-            parts.append(_toml_key(cls, key))
+            rows = textwrap.wrap(_toml_comment(cls, key), 108, break_on_hyphens=False)
+            parts.append("".join(f"# {row}\n" for row in rows) + f"{line(cls, key)}\n")
     return "".join(parts)
 
 
@@ -128,20 +147,30 @@ def _default(cls: type[Section], key: str) -> str:
     return "none" if info.default is None else f"`{toml_value(info.default)}`"
 
 
-def _toml_key(cls: type[Section], key: str) -> str:
+def _toml_comment(cls: type[Section], key: str) -> str:
     info = cls.model_fields[key]
-    secret = key in cls.secret_keys()
-    required_file = key.endswith("_file") and cls.model_fields[key.removesuffix("_file")].is_required()
-    if secret and info.is_required():
-        note, line = f"Required, here or by {key}_file or as a credential.", f"# {example_of(cls, key)}"
-    elif info.is_required() or required_file:
-        note, line = "Required." if info.is_required() else "", example_of(cls, key)
-    elif info.default is None:
-        note, line = "Not set by default.", f"# {example_of(cls, key)}"
+    if key in cls.secret_keys() and info.is_required():
+        note = f"Required, here or by {key}_file or as a credential."
+    elif info.is_required():
+        note = "Required."
+    elif info.default is None and not _is_required_file(cls, key):
+        note = "Not set by default."
     else:
-        note, line = "", f"# {key} = {toml_value(info.default)}"
-    text = f"{info.description} {note}".strip()
-    return "".join(f"# {row}\n" for row in textwrap.wrap(text, 108, break_on_hyphens=False)) + f"{line}\n"
+        note = ""
+    return f"{info.description} {note}".strip()
+
+
+def _example_line(cls: type[Section], key: str) -> str:
+    info = cls.model_fields[key]
+    if key in cls.secret_keys() and info.is_required():
+        return f"# {example_of(cls, key)}"
+    if info.is_required() or _is_required_file(cls, key):
+        return example_of(cls, key)
+    return f"# {example_of(cls, key) if info.default is None else f'{key} = {toml_value(info.default)}'}"
+
+
+def _is_required_file(cls: type[Section], key: str) -> bool:
+    return key.endswith("_file") and cls.model_fields[key.removesuffix("_file")].is_required()
 
 
 def main() -> int:

@@ -63,10 +63,10 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(
-            f"can't read the configuration file {path}: {error.strerror}",
-            remedy=f"name one with --config or {CONFIG_ENV}; config.example.toml shows what goes in",
-        ) from None
+        remedy = f"name one with --config or {CONFIG_ENV}; dca-daemon init makes one"
+        if isinstance(error, PermissionError):
+            remedy = "run it with sudo, or as the file's owner"
+        raise ConfigError(f"can't read the configuration file {path}: {error.strerror}", remedy=remedy) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         # tomllib tells line and column; it quotes at most one character of the text.
         raise ConfigError(f"the configuration file {path} is not valid TOML: {plain(error, 300)}") from None
@@ -75,14 +75,20 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"the configuration file {path} is not valid TOML: {text}") from None
 
 
-def gather(document: Mapping[str, Any], problems: list[str]) -> tuple[dict[str, Raw], list[Renamed]]:
-    """All sections' values, and what of them was given by an old name.
+def gather(
+    document: Mapping[str, Any], problems: list[str], *, with_environment: bool = True
+) -> tuple[dict[str, Raw], list[Renamed]]:
+    """All sections' values, and what of them was given by an old name. Without the environment: what the document
+    and its secrets' files say, and nothing else.
 
     What is wrong with their *names* is added to `problems`, a line each.
     """
-    problems.extend(_unknown_env())
     document, renamed = settings_renamed.in_file(document, problems)
-    from_env, renamed_env = settings_renamed.in_environment(os.environ, problems)
+    from_env: dict[str, dict[str, str]] | None = None
+    if with_environment:
+        problems.extend(_unknown_env())
+        from_env, renamed_env = settings_renamed.in_environment(os.environ, problems)
+        renamed = [*renamed, *renamed_env]
     for name, value in document.items():
         if name not in SECTIONS:
             kind = "section" if isinstance(value, dict) else "key outside of a section:"
@@ -92,23 +98,28 @@ def gather(document: Mapping[str, Any], problems: list[str]) -> tuple[dict[str, 
         elif not isinstance(value, dict):
             problems.append(f"{name} must be a section, written [{name}] on a line of its own")
     raws = {
-        name: _gather_section(cls, document.get(name), from_env.get(name, {}), problems)
+        name: _gather_section(
+            cls, document.get(name), None if from_env is None else from_env.get(name, {}), problems
+        )
         for name, cls in SECTIONS.items()
     }
-    return raws, [*renamed, *renamed_env]
+    return raws, renamed
 
 
 def _gather_section(
-    cls: type[Section], table: object, by_old_names: Mapping[str, str], problems: list[str]
+    cls: type[Section], table: object, by_old_names: Mapping[str, str] | None, problems: list[str]
 ) -> Raw:
+    """`by_old_names`: what the environment has by given-up names; None: the environment does not count."""
     name = cls.section_name
     from_file = dict(table) if isinstance(table, dict) else {}
     for key in [key for key in from_file if key not in cls.model_fields]:
         problems.append(f"unknown setting {name}.{plain(key)}{_suggest(key, cls.model_fields, name)}")
         del from_file[key]
-    from_env = {**by_old_names, **EnvSettingsSource(cls, env_prefix=f"{ENV_PREFIX}{name.upper()}__")()}
     raw = Raw()
-    _add_credentials(cls, raw)
+    from_env: dict[str, Any] = {}
+    if by_old_names is not None:
+        from_env = {**by_old_names, **EnvSettingsSource(cls, env_prefix=f"{ENV_PREFIX}{name.upper()}__")()}
+        _add_credentials(cls, raw)
     for layer, source in ((from_file, Source.FILE), (from_env, Source.ENV)):
         _add_layer(cls, raw, layer, source, problems)
     return raw
@@ -147,7 +158,7 @@ def _add_credentials(cls: type[Section], raw: Raw) -> None:
 def _read_secret(raw: Raw, key: str, path: Path, source: Source, *, private: bool) -> None:
     shown = plain(path, 300)
     try:
-        if private and not _is_private(path):
+        if private and not is_private(path):
             raw.unreadable[key] = f"{shown} can be read by others: chmod 600 {shown}"
             return
         text = path.read_text(encoding="utf-8").strip()
@@ -176,7 +187,7 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _is_private(path: Path) -> bool:
+def is_private(path: Path) -> bool:
     """The rule PostgreSQL has for key files: 0600, or 0640 where root owns the file."""
     status = path.stat()
     allowed = 0o740 if status.st_uid == 0 else 0o700

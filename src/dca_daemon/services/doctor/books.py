@@ -71,9 +71,7 @@ async def check_pool(subject: Subject) -> list[Finding]:
         pools = await rows(conn, "SELECT name, currency FROM pool ORDER BY id")
     if not pools:
         text = "no pool has been opened"
-        return [
-            Finding("pool", "currency", Level.FAIL, text, "set pool.currency, then run: dca-daemon db upgrade")
-        ]
+        return [Finding("pool", "open", Level.FAIL, text, "set pool.currency, then run: dca-daemon db upgrade")]
     default = pools[0]
     fits = subject.currency in (None, default.currency)
     text = f"pool {default.name!r} is in {default.currency}"
