@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -226,24 +224,6 @@ def test_what_is_no_address_is_a_wrong_setting(url: str) -> None:
     for use in (Database, migrate.upgrade):
         with pytest.raises(ConfigError, match=r"database\.url"):
             use(url)
-
-
-def test_the_wheel_brings_the_migrations_along(tmp_path: Path) -> None:
-    uv = ROOT / ".venv" / "bin" / "uv"
-    subprocess.run([uv, "build", "--wheel", "--quiet", "--out-dir", tmp_path], cwd=ROOT, check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
-    versions = {f"dca_daemon/_alembic/versions/{p.name}" for p in (ROOT / "alembic" / "versions").glob("*.py")}
-    assert versions and versions <= names
-    assert {
-        "dca_daemon/_alembic/env.py",
-        "dca_daemon/_alembic/script.py.mako",
-        "dca_daemon/_alembic/alembic.ini",
-        "dca_daemon/config.example.toml",
-        "dca_daemon/py.typed",
-    } <= names
-    assert not [name for name in names if "__pycache__" in name or name.startswith("tests/")]
 
 
 def test_the_newest_numbered_file_is_alembics_head() -> None:

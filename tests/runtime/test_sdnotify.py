@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.runtime import sdnotify
+from tests.cli.conftest import write_config
+from tests.fixtures.postgres import TestDb
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -84,3 +90,29 @@ async def test_without_a_watchdog_it_waits_for_the_stop(monkeypatch: pytest.Monk
     task = asyncio.create_task(sdnotify.run_watchdog(lambda: True, stop))
     stop.set()
     await asyncio.wait_for(task, 5)
+
+
+@pytest.mark.parametrize("systemd", ["path"], indirect=True)
+def test_a_running_daemon_tells_systemd_of_itself(
+    systemd: socket.socket, books_db: TestDb, tmp_path: Path
+) -> None:
+    """Neither Lamassu nor LNbits is there, which is no reason to be restarted."""
+    config = write_config(tmp_path / "dca.toml", books_db.dsn, KeyRing.generate(), {"http": {"port": 0}})
+    environment = {**os.environ, "WATCHDOG_USEC": "300000"}
+    command = [sys.executable, "-m", "dca_daemon", "--config", str(config), "run"]
+    systemd.settimeout(60)
+
+    def told(message: bytes) -> None:
+        while message not in systemd.recv(1000).splitlines():
+            pass
+
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as daemon:
+        try:
+            told(b"READY=1")
+            told(b"WATCHDOG=1")
+            told(b"WATCHDOG=1")
+            daemon.send_signal(signal.SIGTERM)
+            told(b"STOPPING=1")
+            assert daemon.wait(20) == 0
+        finally:
+            daemon.kill()

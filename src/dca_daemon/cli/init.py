@@ -118,7 +118,7 @@ def init(
     tell = note if as_json else say
     setup = Setup(where, person(nobody=yes, quiet=as_json, tell=tell), given, wishes)
     outcome = setup.run()
-    steps = remaining(where, outcome)
+    steps = remaining(where, outcome, sudo="SUDO_USER" in os.environ)
     if as_json:
         print_json(_as_dict(where, outcome, steps))
     else:

@@ -25,23 +25,26 @@ class Step:
     sql: str | None = None
 
 
-def remaining(folder: Folder, outcome: Outcome) -> list[Step]:
-    """All steps from here to a running service."""
-    program = "dca-daemon" if folder.path == SYSTEM else f"dca-daemon --config {shlex.quote(str(folder.config))}"
-    steps = _lamassu(folder, outcome, program)
+def remaining(folder: Folder, outcome: Outcome, *, sudo: bool = False) -> list[Step]:
+    """All steps from here to a running service; with `sudo` before each command, where the person needs it."""
+    root = "sudo " if sudo else ""
+    program = f"{root}dca-daemon"
+    if folder.path != SYSTEM:
+        program = f"{program} --config {shlex.quote(str(folder.config))}"
+    steps = _lamassu(folder, outcome, program, root)
     left = [key for key in outcome.later if key != LAMASSU]
     if left:
         names = ", ".join(BY_KEY[key].key for key in left)
-        steps.append(Step(f"Answer what was left open ({names})", (_again(folder),)))
+        steps.append(Step(f"Answer what was left open ({names})", (_again(folder, root),)))
     if outcome.made_keys:
         text = "Keep a copy of the new encryption key away from this computer: without it stored keys are lost"
-        steps.append(Step(text, (f"cat {shlex.quote(str(folder.secret_path(KEYS)))}",)))
+        steps.append(Step(text, (f"{root}cat {shlex.quote(str(folder.secret_path(KEYS)))}",)))
     if not outcome.schema_fits:
         steps.append(Step("Bring the database to this program's schema", (f"{program} db upgrade",)))
     steps.append(Step("Look at everything once more", (f"{program} doctor",)))
     steps.append(Step("Let somebody into the console", (f"{program} user add NAME --role admin",)))
     if folder.path == SYSTEM:
-        start = "systemctl enable --now dca-daemon dca-console"
+        start = f"{root}systemctl enable --now dca-daemon dca-console"
         steps.append(Step("Start the services", (start, "journalctl -u dca-daemon -f")))
     else:
         steps.append(Step("Start the daemon, and the console", (f"{program} run", f"{program} console")))
@@ -49,7 +52,7 @@ def remaining(folder: Folder, outcome: Outcome) -> list[Step]:
     return steps
 
 
-def _lamassu(folder: Folder, outcome: Outcome, program: str) -> list[Step]:
+def _lamassu(folder: Folder, outcome: Outcome, program: str, root: str) -> list[Step]:
     levels = {f.name: f.level for f in outcome.findings if f.area == "lamassu"}  # the last look counts
     channel = str(folder.document.get("lamassu", {}).get("channel", CHANNEL))
     steps = []
@@ -58,7 +61,7 @@ def _lamassu(folder: Folder, outcome: Outcome, program: str) -> list[Step]:
             Step(
                 "On Lamassu's server, as its superuser: make the role to read with, and set its password",
                 (f"{program} lamassu grants --print | {_ON_THEIR_SERVER}", f"there, in psql: \\password {ROLE}")
-                + ((_again(folder),) if LAMASSU in outcome.later else ()),
+                + ((_again(folder, root),) if LAMASSU in outcome.later else ()),
                 grants_sql(ROLE, LAMASSU_DATABASE),
             )
         )
@@ -73,6 +76,6 @@ def _lamassu(folder: Folder, outcome: Outcome, program: str) -> list[Step]:
     return steps
 
 
-def _again(folder: Folder) -> str:
+def _again(folder: Folder, root: str) -> str:
     where = "" if folder.path == SYSTEM else f" --dir {shlex.quote(str(folder.path))}"
-    return f"dca-daemon init{where}"
+    return f"{root}dca-daemon init{where}"

@@ -154,7 +154,8 @@ class Setup:
                 continue
             if not self._person.answers:
                 raise InputError(f"{question.key}: {reason}", field=question.key)
-            self._person.tell(f"That can't be used: {reason}")
+            if answer is None:  # else it was shown what was found out
+                self._person.tell(f"That can't be used: {reason}")
             said = self._person.ask_again(question, can_keep=answer is not None)
             if said == KEEP and answer is not None:
                 return answer if self._may_take(question.key, answer, there) else there
@@ -172,8 +173,9 @@ class Setup:
             return None, answer
         settings = trials.settings_with(self._folder.document, {**self._answers, key: answer})
         findings = asyncio.run(trials.try_out(settings, key))
-        self._person.tell(f"\n{key}: {without_password(answer)}" if BY_KEY[key].is_address else f"\n{key}")
-        self._person.show(findings)
+        if findings:
+            self._person.tell(f"\n{key}: {without_password(answer)}" if BY_KEY[key].is_address else f"\n{key}")
+            self._person.show(findings)
         self.outcome.findings += findings
         if bad := trials.failed(findings):
             return f"{bad[0].text} ({bad[0].remedy})" if bad[0].remedy else bad[0].text, answer
