@@ -6,7 +6,7 @@ UV     := $(BIN)/uv
 LNBITS := .cache/lnbits/.ready
 ARGS   ?=
 
-.PHONY: help demo test check format bench simulate soak fuzz lock clean
+.PHONY: help demo test check format bench simulate soak fuzz machine lock clean
 
 help:
 	@echo 'make demo    the whole thing, live, on this machine (ARGS="--once --json" for scripts)'
@@ -16,6 +16,7 @@ help:
 	@echo 'make simulate  ten thousand simulated worlds of faults (SEED=7: one of them, with what happened)'
 	@echo 'make soak    breaks everything again and again for hours (ARGS="--rounds 50 --seed 7" for the kills of LNbits)'
 	@echo 'make fuzz    bad inputs without end (ARGS="--seconds 600 lnbits lnurl"); see docs/testing.md'
+	@echo 'make machine  installs it on an empty Debian with a real systemd (as root), and breaks it there'
 	@echo 'make format  formats the code'
 	@echo 'make lock    renews the lock files'
 
@@ -62,6 +63,9 @@ soak: $(VENV)/.ready $(LNBITS)
 
 fuzz: $(VENV)/.ready
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+machine: $(VENV)/.ready $(LNBITS)
+	@$(BIN)/python -m tests.machine
 
 lock: $(VENV)/.ready
 	@$(UV) pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \

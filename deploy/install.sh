@@ -151,10 +151,13 @@ go_back() {
     needs_root --back
     [ -x "$(before)/bin/dca-daemon" ] || fail "there is no release to go back to"
     release=$(before)
+    if [ -f "$CONFIG" ] && ! "$release/bin/dca-daemon" --config "$CONFIG" db check; then
+        fail "the release from before can't work with the database as it is now; nothing was changed"
+    fi
     switch
     place_units "$(echo "$release"/lib/python3*/site-packages/dca_daemon/systemd)"
     restart
-    say "Back at $("$LINK" version). The database stays as it is; what became of a release's schema: docs/operations.md"
+    say "Back at $("$LINK" version). The database stays as it is."
 }
 
 uninstall() {

@@ -43,5 +43,5 @@ def test_the_unit_is_what_the_settings_expect() -> None:
     secrets = {f"{name}.{key}" for name, cls in SECTIONS.items() for key in cls.secret_keys()}
     loaded = set(re.findall(r"^#?LoadCredential=([\w.]+):/etc/dca-daemon/\1$", unit, re.MULTILINE))
     pointed = set(re.findall(r"^#?Environment=(DCA_\w+)=%d/([\w.]+)$", unit, re.MULTILINE))
-    assert loaded == secrets
+    assert loaded - {"config.toml"} == secrets
     assert pointed == {(f"DCA_{name.replace('.', '__').upper()}_FILE", name) for name in secrets}

@@ -230,9 +230,10 @@ async def revision(db: Database) -> Revision:
 async def check_upgradable(db: Database) -> Revision:
     """Where the schema stands, of a database that `upgrade` would take. Raises `DatabaseError` of any other."""
     found = await revision(db)
-    _refuse_unknown(found)
-    async with db.transaction() as conn:
-        await conn.run_sync(_refuse_foreign, found)
+    if not found.fits:
+        _refuse_unknown(found)
+        async with db.transaction() as conn:
+            await conn.run_sync(_refuse_foreign, found)
     async with db.transaction() as conn:
         where = await one(
             conn,

@@ -65,7 +65,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         remedy = f"name one with --config or {CONFIG_ENV}; dca-daemon init makes one"
         if isinstance(error, PermissionError):
-            remedy = "run it with sudo, or as the file's owner"
+            remedy = f"run it with sudo, or name another one with --config or {CONFIG_ENV}"
         raise ConfigError(f"can't read the configuration file {path}: {error.strerror}", remedy=remedy) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         # tomllib tells line and column; it quotes at most one character of the text.
