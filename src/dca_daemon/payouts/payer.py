@@ -67,6 +67,7 @@ class Payer:
         self._outages = 0  # failed attempts in a row to reach LNbits; while > 0 nothing is started
         self.outage: str | None = None  # what keeps us from reaching LNbits
         self._look_at_seconds = 0.0
+        self._waited = False  # for our own database
         # What each task of ours is at: a payout's id, or `client:<id>` while reserving.
         self._busy: set[str] = set()
         self._aside: dict[str, float] = {}  # what went wrong unexpectedly: until when it is left alone
@@ -105,8 +106,10 @@ class Payer:
                         continue
                     started = await self._start_tasks(tasks)
                     wait = await self._wait_seconds()
+                    if not started and not self._busy:
+                        self._resumes()
                 except DatabaseError as error:
-                    log.warning("payer.waits", error=str(error))
+                    self._waits(error)
                     started, wait = 0, self._config.idle_poll_seconds
                 if not started:
                     await self._pause(wait)
@@ -201,6 +204,16 @@ class Payer:
             log.error("lnbits.lost", error=str(error))
         self._outages, self.outage = max(1, self._outages), str(error)
 
+    def _waits(self, error: DatabaseError | str) -> None:
+        self._waited = True
+        log.warning("payer.waits", error=str(error))
+
+    def _resumes(self) -> None:
+        """A step was done, or nothing waits for one: our database is well (again)."""
+        if self._waited:
+            self._waited = False
+            log.info("payer.resumed")
+
     async def _wake_on(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._stopping.set()
@@ -244,10 +257,11 @@ class Payer:
             if payout_id is not None:
                 with structlog.contextvars.bound_contextvars(payout_id=payout_id):
                     await self._steps.advance(payout_id)
+            self._resumes()
         except SupersededError as error:
             log.info("payout.superseded", payout_id=payout_id, text=error.message)
         except DatabaseError as error:
-            log.warning("payer.waits", error=str(error))
+            self._waits(error)
             await self._rest()
         except Exception as error:  # one payout's fault must not stop the others
             log.exception("payout.error", payout_id=payout_id or name)
@@ -265,7 +279,7 @@ class Payer:
             reason = f"{type(error).__name__}: {first_line(error)}"
             await self._steps.postpone(payout_id, reason, seconds=_ASIDE_SECONDS)
         except Exception as trouble:  # noqa: BLE001 - it stays aside, though its reason is not in the books
-            log.warning("payer.waits", error=first_line(trouble))
+            self._waits(first_line(trouble))
 
     async def _take_up(self, client_id: int) -> str | None:
         """A new payout for what a client is owed; None where there is none, or another task has it already."""

@@ -49,6 +49,7 @@ class Booker:
         self._metrics = metrics
         self._max_batch_size = batch_size
         self._batch_size = 1
+        self._waited = False  # for our database
 
     async def run(self, stop: asyncio.Event) -> None:
         """Books until `stop` is set; the batch at hand is finished."""
@@ -78,8 +79,12 @@ class Booker:
         try:
             result = await self._intake.process(batch)
         except DatabaseError as error:
+            self._waited = True
             log.warning("intake.waits", rows=len(batch), error=str(error))
             return False
+        if self._waited:
+            self._waited = False
+            log.info("intake.resumed")
         self._adapt(time.monotonic() - began)
         for distributed in result.distributed:
             self._metrics.observe_distribution_latency(self._queue.age_seconds(distributed.row))

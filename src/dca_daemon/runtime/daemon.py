@@ -51,6 +51,20 @@ from dca_daemon.services.reconciliation.findings import Reconciliation
 
 log = structlog.get_logger()
 
+_SECTIONS = (
+    "database",
+    "pool",
+    "lamassu",
+    "tunnel",
+    "lnbits",
+    "payouts",
+    "security",
+    "intake",
+    "reconcile",
+    "fixed",
+    "watch",
+    "http",
+)
 _GRACE_SECONDS = 6.0
 _STANDBY_FIRST_SECONDS = 1.5  # a standby looks every second: who has just lost the lock lets it go first
 _COMPARISON = ReconcileConfig(grace_seconds=90.0)  # a lost notification is made up for by the next scan
@@ -58,19 +72,7 @@ _COMPARISON = ReconcileConfig(grace_seconds=90.0)  # a lost notification is made
 
 async def run_daemon(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT. Raises `DcaError` for what waiting can't mend."""
-    settings.require(
-        "database",
-        "pool",
-        "lamassu",
-        "tunnel",
-        "lnbits",
-        "payouts",
-        "security",
-        "intake",
-        "reconcile",
-        "fixed",
-        "http",
-    )
+    settings.require(*_SECTIONS)
     stop = asyncio.Event()
     stop_on_signals(stop)
     await Daemon(settings).run(stop)
@@ -115,6 +117,7 @@ class Daemon:
             source_config.tunnel,
         )
         self._releaser = Releaser(lambda: commission_release.look(self._db), self._payer.wake)
+        self._watcher = wiring.watcher(settings, self._db, self._source, self._payer)
         self._booker = Booker(
             self._queue,
             Intake(self._db, wiring.intake_config(settings)),
@@ -247,6 +250,7 @@ class Daemon:
                 self._compare, lambda: runs.daemon_done_at(self._db), self._settings.reconcile.times_of_day
             )
             services["reconciler"] = lambda: until_stopped(session, reconciler.run())
+        services["watcher"] = lambda: until_stopped(session, self._watcher.run())
         return services
 
     async def _compare(self) -> Reconciliation:
@@ -269,6 +273,7 @@ class Daemon:
     async def _scan(self) -> None:
         """The baseline comes first: without it, history would look new."""
         delay_seconds = 1.0
+        waited = False
         while True:
             try:
                 found = await baseline.ensure(
@@ -279,9 +284,12 @@ class Daemon:
                 )
                 break
             except (SourceError, DatabaseError) as error:
+                waited = True
                 log.warning("baseline.waits", error=str(error))
                 await asyncio.sleep(delay_seconds * random.uniform(0.75, 1.0))  # noqa: S311 - jitter
                 delay_seconds = min(5.0, delay_seconds * 2)
+        if waited:
+            log.info("baseline.found", at=found.at.isoformat())
         self.board.baseline_at = found.at
         await self._scanner.run()
 

@@ -35,6 +35,7 @@ from dca_daemon.runtime.settings_model_daemon import (
     PayoutsSettings,
     ReconcileSettings,
     SecuritySettings,
+    WatchSettings,
 )
 from dca_daemon.runtime.settings_model_tunnel import TunnelSettings
 from dca_daemon.runtime.settings_renamed import Renamed
@@ -130,6 +131,10 @@ class Settings:
     @property
     def fixed(self) -> FixedSettings:
         return self._get(FixedSettings)
+
+    @property
+    def watch(self) -> WatchSettings:
+        return self._get(WatchSettings)
 
     @property
     def http(self) -> HttpSettings:

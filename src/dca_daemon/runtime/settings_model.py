@@ -37,6 +37,7 @@ from dca_daemon.runtime.settings_model_daemon import (
     PayoutsSettings,
     ReconcileSettings,
     SecuritySettings,
+    WatchSettings,
 )
 from dca_daemon.runtime.settings_model_tunnel import TunnelSettings
 
@@ -227,6 +228,7 @@ SECTIONS: dict[str, type[Section]] = {
         IntakeSettings,
         ReconcileSettings,
         FixedSettings,
+        WatchSettings,
         HttpSettings,
         ConsoleSettings,
         LogSettings,

@@ -167,6 +167,35 @@ class FixedSettings(Section):
     )
 
 
+class WatchSettings(Section):
+    """What the daemon looks at every minute so that it can alert in time."""
+
+    section_name: ClassVar[str] = "watch"
+    wallet_low_sats: Int = Field(
+        default=0, ge=0, le=MAX_SATS, description="Balance of the source wallet below which it is low; 0: never."
+    )
+    unknown_minutes: Int = Field(
+        default=15, ge=1, le=10_080, description="How long a payment's outcome may be unknown."
+    )
+    clock_seconds: Seconds = Field(
+        default=5, ge=1, le=3600, description="How far this computer's clock and the databases' may differ."
+    )
+    disk_paths: Words = Field(
+        default=("/",),
+        description="Where there must be room: a path on each file system that matters, for example that of "
+        "PostgreSQL; an empty list: nowhere.",
+        examples=[["/", "/var/lib/postgresql"]],
+    )
+    disk_free_percent: Int = Field(default=10, ge=1, le=99, description="How much of each must be free.")
+
+    @field_validator("disk_paths")
+    @classmethod
+    def _paths_are_absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(one.startswith("/") for one in value):
+            raise ValueError("must be paths that begin with /")
+        return value
+
+
 class HttpSettings(Section):
     """The daemon's own HTTP server: health, metrics, status."""
 

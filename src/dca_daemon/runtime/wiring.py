@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dca_daemon.lamassu.connection import SourceConfig
 from dca_daemon.lamassu.scanner import ScanConfig
+from dca_daemon.lamassu.source import LamassuSource
 from dca_daemon.lamassu.tunnel import Tunnel, TunnelConfig
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.cipher import KeyRing
@@ -13,10 +14,12 @@ from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
 from dca_daemon.payouts.lnbits_rates import LnbitsRates
 from dca_daemon.payouts.lnurl import LnurlConfig
 from dca_daemon.payouts.pacing import Pacer, SlowerPacer
-from dca_daemon.payouts.payer import PayerConfig
+from dca_daemon.payouts.payer import Payer, PayerConfig
 from dca_daemon.runtime.settings import Settings
+from dca_daemon.runtime.watcher import Check, ClockWatch, DiskWatch, UnknownWatch, WalletWatch, Watcher
 from dca_daemon.services.intake import IntakeConfig
 from dca_daemon.services.rates import RatesConfig
+from dca_daemon.services.status import database_now
 
 _RECEIVER_PATIENCE_SECONDS = 15.0  # a person waits for it
 
@@ -160,3 +163,19 @@ def payer_config(settings: Settings) -> PayerConfig:
         trust_external_failures=payouts.trust_external_failures,
         wallet_reserve_sats=payouts.wallet_reserve_sats,
     )
+
+
+def watcher(settings: Settings, db: Database, source: LamassuSource, payer: Payer) -> Watcher:
+    """What is looked at every minute."""
+    watch = settings.watch
+    checks: dict[str, Check] = {
+        "disk": DiskWatch(watch.disk_paths, least_percent=watch.disk_free_percent),
+        "clock": ClockWatch(
+            {"our database's": lambda: database_now(db), "Lamassu's database's": source.now},
+            most_seconds=watch.clock_seconds,
+        ),
+        "unknown payouts": UnknownWatch(db, most_seconds=60.0 * watch.unknown_minutes),
+    }
+    if watch.wallet_low_sats:
+        checks["wallet"] = WalletWatch(lambda: payer.funds.balance_sats, low_sats=watch.wallet_low_sats)
+    return Watcher(checks)

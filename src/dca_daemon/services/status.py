@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from dca_daemon.domain.money import MSATS_PER_SAT
 from dca_daemon.ledger.accounts import coins_source, fees, losses
@@ -78,3 +79,38 @@ async def status(db: Database) -> BooksStatus:
         held_sats=sats.get("held", 0),
         oldest_owed_seconds=more.oldest,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class StuckPayouts:
+    """Payouts whose outcome is not known for long; the one that has waited longest."""
+
+    number: int
+    oldest_seconds: int | None
+    oldest_id: str | None
+
+
+async def stuck_payouts(db: Database, *, older_seconds: float) -> StuckPayouts:
+    """Those that were first submitted so long ago, or adopted, and are still looked up. Raises `DatabaseError`."""
+    async with db.transaction() as conn:
+        found = await rows(
+            conn,
+            """SELECT id, CAST(extract(epoch FROM now() - since) AS bigint) AS seconds
+                 FROM (SELECT p.id, coalesce((SELECT min(l.at) FROM payout_log l
+                                               WHERE l.payout_id = p.id AND l.event = 'submitted'),
+                                             p.created_at) AS since
+                         FROM payout p WHERE p.state IN ('submitted', 'unknown')) AS waits
+                WHERE since < now() - make_interval(secs => :older)
+                ORDER BY since, id""",
+            older=older_seconds,
+        )
+    if not found:
+        return StuckPayouts(0, None, None)
+    return StuckPayouts(len(found), int(found[0].seconds), str(found[0].id))
+
+
+async def database_now(db: Database) -> datetime:
+    """The time by the clock of our database. Raises `DatabaseError`."""
+    async with db.transaction() as conn:
+        moment: datetime = await scalar(conn, "SELECT clock_timestamp()")
+        return moment
