@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from dca_daemon.runtime.logging import count_events_with
+from dca_daemon.runtime.logging import count_events_with, listen_with
 from dca_daemon.runtime.redaction import forget_secrets
 
 pytest_plugins = [
@@ -29,5 +29,6 @@ def logging_afresh() -> Iterator[None]:
     root.setLevel(logging.WARNING)
     logging.captureWarnings(False)
     count_events_with(None)
+    listen_with(None)
     forget_secrets()
     structlog.reset_defaults()

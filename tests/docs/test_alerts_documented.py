@@ -12,7 +12,6 @@ from tests.docs.sources import SOURCE
 
 # Other parts of the program will log these.
 AWAITED = {"backup.failed", "backup.done", "tunnel.lost", "tunnel.recovered"}
-AWAITED |= {"notify.failed", "notify.recovered", "notify.dropped"}
 
 
 def test_every_event_that_warns_alerts_or_is_said_to_be_silent() -> None:

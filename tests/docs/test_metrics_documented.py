@@ -37,6 +37,7 @@ def exported() -> dict[str, tuple[str, str]]:
         fixed_waiting_runs=0,
         fixed_next_run_seconds=1,
         fixed_last_run_age_seconds=1,
+        open_problems={"lnbits.lost": 1},
     )
     metrics = Metrics(lambda: snapshot, version="1")
     metrics.count_event("an.event", "info")

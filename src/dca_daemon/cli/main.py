@@ -33,6 +33,7 @@ from dca_daemon.cli import (
     lamassu,
     ledger,
     machine,
+    notify,
     payout,
     pool,
     reconcile,
@@ -87,6 +88,7 @@ for group in (
     user,
     token,
     webhook,
+    notify,
 ):
     app.add_typer(group.app)
 recover.register(app)

@@ -358,6 +358,7 @@ _COMPARING = (
         "recovery.stray",
         "LNbits knows a payment to a client that the books do not have.",
         "Restored an old backup? See docs/operations.md, Restoring. If not, the books have lost a client.",
+        subject="payment_hash",
     ),
     _page(
         "recovery.failed",
@@ -373,11 +374,13 @@ _COMPARING = (
         "recovery.adopted",
         "LNbits knows a payment that the books had forgotten; it became a credit of the client's.",
         "Nothing after a restore; otherwise find out why the books forget.",
+        subject="payout_id",
     ),
     _warn(
         "recovery.reinstated",
         "A payout has its invoice back, which the books had forgotten.",
         "Nothing after a restore; otherwise find out why the books forget.",
+        subject="payout_id",
     ),
     _warn(
         "recovery.done",

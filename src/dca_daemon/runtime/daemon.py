@@ -33,7 +33,7 @@ from dca_daemon.runtime.fixed_runner import FixedRunner
 from dca_daemon.runtime.health import HealthServer, health_app
 from dca_daemon.runtime.heartbeats import Heartbeats
 from dca_daemon.runtime.leader import LeaderLock
-from dca_daemon.runtime.logging import count_events_with
+from dca_daemon.runtime.logging import count_events_with, listen_with
 from dca_daemon.runtime.reconciler import Reconciler
 from dca_daemon.runtime.recoverer import Recoverer
 from dca_daemon.runtime.releaser import Releaser
@@ -63,6 +63,7 @@ _SECTIONS = (
     "reconcile",
     "fixed",
     "watch",
+    "notify",
     "http",
 )
 _GRACE_SECONDS = 6.0
@@ -116,6 +117,8 @@ class Daemon:
             settings,
             source_config.tunnel,
         )
+        self._notifier = wiring.notifier(settings, self._db, self.board.metrics)
+        self.board.open_problems = self._notifier.desk.open_problems
         self._releaser = Releaser(lambda: commission_release.look(self._db), self._payer.wake)
         self._watcher = wiring.watcher(settings, self._db, self._source, self._payer)
         self._booker = Booker(
@@ -146,9 +149,11 @@ class Daemon:
     async def run(self, stop: asyncio.Event) -> None:
         """Runs until `stop` is set."""
         count_events_with(self.board.metrics.count_event)
+        listen_with(self._notifier.hear)
         services: dict[str, Service] = {
             "active": lambda: self._active(stop),
             "watchdog": lambda: sdnotify.run_watchdog(self._heartbeats.fresh, stop),
+            "notifier": lambda: self._notifier.run(stop),
         }
         server = self._health_server()
         if server is not None:
@@ -156,11 +161,15 @@ class Daemon:
             log.info("http.listening", host=self._settings.http.host, port=port)
             services["http"] = lambda: server.run(stop)
         sdnotify.ready("started")
+        failed = True
         try:
             await supervise(services, stop, _GRACE_SECONDS + 2)
+            failed = False
         finally:
             sdnotify.stopping()
+            await self._notifier.finish(failed=failed)
             count_events_with(None)
+            listen_with(None)
             await self._close()
             log.info("daemon.stopped")
 

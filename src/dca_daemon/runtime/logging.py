@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -21,22 +21,26 @@ from dca_daemon.runtime.redaction import redact, redact_text, register_secret
 
 LogFormat = Literal["auto", "console", "json"]
 EventCounter = Callable[[str, str], None]  # (event, level)
+EventListener = Callable[[Mapping[str, Any]], None]
 
 # What libraries tell below these levels is noise, or repeats what our own events say.
 _LIBRARY_LEVELS = {
     "alembic": logging.WARNING,
     "asyncssh": logging.WARNING,  # INFO is a line for each connection that is forwarded
+    "apprise": logging.WARNING,
     "asyncio": logging.WARNING,
     "httpcore": logging.WARNING,
     "httpx": logging.WARNING,  # INFO is a line for each request
     "psycopg": logging.WARNING,
     "psycopg.pool": logging.WARNING,
     "sqlalchemy": logging.WARNING,
+    "urllib3": logging.WARNING,  # DEBUG tells addresses, in which a token may be
     "uvicorn": logging.WARNING,
     "uvicorn.access": logging.CRITICAL,
 }
 
 _counter: EventCounter | None = None
+_listener: EventListener | None = None
 _held: ContextVar[list[tuple[str, dict[str, Any]]] | None] = ContextVar("held_lines", default=None)
 
 
@@ -54,8 +58,14 @@ def configure_logging(
     console = format == "console" or (format == "auto" and target.isatty())
     least = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[_hold_back, *_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(least),
+        processors=[
+            _hold_back,
+            *_shared(),
+            _Least(least),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        # An all-clear is an info line: counted and heard even where only warnings are shown.
+        wrapper_class=structlog.make_filtering_bound_logger(min(least, logging.INFO)),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
@@ -85,6 +95,12 @@ def count_events_with(counter: EventCounter | None) -> None:
     """From now on each line calls `counter(event, level)`: see `metrics.Metrics.count_event`."""
     global _counter
     _counter = counter
+
+
+def listen_with(listener: EventListener | None) -> None:
+    """From now on each line, with nothing secret in it, is given to `listener`, which must return at once."""
+    global _listener
+    _listener = listener
 
 
 @contextmanager
@@ -127,6 +143,7 @@ def _shared() -> list[Processor]:
         structlog.processors.StackInfoRenderer(),
         _count,
         _redact_line,
+        _listen,
     ]
 
 
@@ -157,6 +174,24 @@ def _name_library_line(_logger: WrappedLogger, _method: str, event: EventDict) -
 def _count(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     if _counter is not None:
         _counter(str(event.get("event", "")), str(event.get("level", method)))
+    return event
+
+
+class _Least:
+    """Drops what is below the level that is shown."""
+
+    def __init__(self, least: int) -> None:
+        self._least = least
+
+    def __call__(self, _logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        if logging.getLevelNamesMapping()[str(event.get("level", method)).upper()] < self._least:
+            raise structlog.DropEvent
+        return event
+
+
+def _listen(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    if _listener is not None:
+        _listener(event)
     return event
 
 

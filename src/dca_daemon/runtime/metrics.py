@@ -48,6 +48,7 @@ class Snapshot:
     fixed_waiting_runs: int | None = None
     fixed_next_run_seconds: float | None = None
     fixed_last_run_age_seconds: float | None = None
+    open_problems: Mapping[str, int] = field(default_factory=dict)  # event → number
 
 
 SnapshotCallable = Callable[[], Snapshot]
@@ -71,6 +72,14 @@ class Metrics:
             buckets=_LATENCY_BUCKETS_SECONDS,
             registry=self.registry,
         )
+        self._notifications = Counter(
+            "dca_notifications",
+            "Attempts to send a notification by what came of it.",
+            ["result"],
+            registry=self.registry,
+        )
+        for result in ("sent", "failed"):
+            self._notifications.labels(result)
         self._cache: dict[tuple[str, str], Counter] = {}
         self.registry.register(_SnapshotCollector(snapshot, version))
         ProcessCollector(registry=self.registry)
@@ -81,6 +90,10 @@ class Metrics:
         if child is None:
             child = self._cache[event, level] = self._log_events.labels(event, level)
         child.inc()
+
+    def count_notification(self, sent: bool) -> None:
+        """An attempt to send a notification."""
+        self._notifications.labels("sent" if sent else "failed").inc()
 
     def observe_distribution_latency(self, seconds: float) -> None:
         """Time from a cash-out seen to its distribution committed."""
@@ -154,6 +167,12 @@ class _SnapshotCollector(Collector):
             "dca_fixed_last_run_age_seconds",
             "Time since a fixed run was last dealt with.",
             now.fixed_last_run_age_seconds,
+        )
+        yield _by_label(
+            "dca_open_problems",
+            "Problems that last at the moment, as the log tells, by the event that began them.",
+            "event",
+            now.open_problems,
         )
         yield _by_label("dca_build_info", "Always 1; the label tells the version.", "version", {self._version: 1})
 

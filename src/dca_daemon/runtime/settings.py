@@ -37,6 +37,7 @@ from dca_daemon.runtime.settings_model_daemon import (
     SecuritySettings,
     WatchSettings,
 )
+from dca_daemon.runtime.settings_model_notify import NotifySettings, secret_words
 from dca_daemon.runtime.settings_model_tunnel import TunnelSettings
 from dca_daemon.runtime.settings_renamed import Renamed
 from dca_daemon.runtime.settings_sources import ENV_PREFIX, Raw, Source, find_config, gather, read_toml
@@ -135,6 +136,10 @@ class Settings:
     @property
     def watch(self) -> WatchSettings:
         return self._get(WatchSettings)
+
+    @property
+    def notify(self) -> NotifySettings:
+        return self._get(NotifySettings)
 
     @property
     def http(self) -> HttpSettings:
@@ -262,6 +267,8 @@ def secret_parts(key: str, value: str) -> Iterable[str]:
     yield value
     if key == "encryption_keys":
         yield from value.split()
+    elif key == "urls":
+        yield from secret_words(value)
     elif key.endswith(("dsn", "url")):
         password = _url_password(value)
         words = re.findall(r"password\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", value)

@@ -39,6 +39,7 @@ from dca_daemon.runtime.settings_model_daemon import (
     SecuritySettings,
     WatchSettings,
 )
+from dca_daemon.runtime.settings_model_notify import NotifySettings
 from dca_daemon.runtime.settings_model_tunnel import TunnelSettings
 
 
@@ -229,6 +230,7 @@ SECTIONS: dict[str, type[Section]] = {
         ReconcileSettings,
         FixedSettings,
         WatchSettings,
+        NotifySettings,
         HttpSettings,
         ConsoleSettings,
         LogSettings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -59,6 +59,7 @@ class StatusBoard:
         self._fixed: FixedStatus | None = None
         self._read_at = float("-inf")
         self.baseline_at: datetime | None = None
+        self.open_problems: Callable[[], Mapping[str, int]] = dict
         self.metrics = Metrics(self._snapshot, version=VERSION)
 
     async def _refresh(self) -> BooksStatus | None:
@@ -93,6 +94,7 @@ class StatusBoard:
             fixed_waiting_runs=fixed.waiting if fixed else None,
             fixed_next_run_seconds=_seconds(now, fixed.next_due_at) if fixed else None,
             fixed_last_run_age_seconds=_seconds(fixed.last_run_at, now) if fixed else None,
+            open_problems=self.open_problems(),
         )
 
     async def render_metrics(self) -> bytes:

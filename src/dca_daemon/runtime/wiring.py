@@ -15,8 +15,13 @@ from dca_daemon.payouts.lnbits_rates import LnbitsRates
 from dca_daemon.payouts.lnurl import LnurlConfig
 from dca_daemon.payouts.pacing import Pacer, SlowerPacer
 from dca_daemon.payouts.payer import Payer, PayerConfig
+from dca_daemon.runtime.alert_desk import AlertDesk
+from dca_daemon.runtime.metrics import Metrics
+from dca_daemon.runtime.notifier import Notifier
+from dca_daemon.runtime.notify_targets import open_targets
 from dca_daemon.runtime.settings import Settings
 from dca_daemon.runtime.watcher import Check, ClockWatch, DiskWatch, UnknownWatch, WalletWatch, Watcher
+from dca_daemon.services import alert_state
 from dca_daemon.services.intake import IntakeConfig
 from dca_daemon.services.rates import RatesConfig
 from dca_daemon.services.status import database_now
@@ -179,3 +184,21 @@ def watcher(settings: Settings, db: Database, source: LamassuSource, payer: Paye
     if watch.wallet_low_sats:
         checks["wallet"] = WalletWatch(lambda: payer.funds.balance_sats, low_sats=watch.wallet_low_sats)
     return Watcher(checks)
+
+
+def notifier(settings: Settings, db: Database, metrics: Metrics) -> Notifier:
+    """Who is told when something alerts. Raises `ConfigError` for an address that is none."""
+    notify = settings.notify
+    desk = AlertDesk(
+        least=notify.severity,
+        group_seconds=float(notify.group_seconds),
+        repeat_seconds=3600.0 * notify.repeat_hours,
+    )
+    return Notifier(
+        open_targets(notify.addresses),
+        desk,
+        name=notify.name,
+        load=lambda: alert_state.load(db),
+        save=lambda alerts: alert_state.save(db, alerts),
+        on_sent=metrics.count_notification,
+    )

@@ -1,0 +1,275 @@
+"""Sends notifications of what the log tells: hears each line, and never holds up who logged it.
+
+    log ─► hear ─► bounded queue ─► desk (what is to be told, when) ─► an outbox for each target ─► sent
+
+Nothing of the daemon waits for it, and no fault of it ends anything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+
+from dca_daemon.domain.alerts import CATALOGUE
+from dca_daemon.domain.errors import DcaError
+from dca_daemon.runtime.alert_desk import NOTED, SHOWN, AlertDesk, Matter
+from dca_daemon.runtime.alert_message import Message, duration, message
+from dca_daemon.services.alert_state import KeptAlert
+
+log = structlog.get_logger()
+
+_HEARD_AT_MOST = 1000
+_WAITING_AT_MOST = 50  # messages for a target that can't be reached
+_BACKOFF_FIRST_SECONDS = 5.0
+_BACKOFF_LAST_SECONDS = 600.0
+_LATE_SECONDS = 300.0
+_LOAD_SECONDS = 5.0
+_LAST_WORD_SECONDS = 4.0
+_YOUNG_SECONDS = 600.0
+_WANTED = frozenset(SHOWN) | {alert.subject for alert in CATALOGUE.values() if alert.subject}
+
+
+class Sender(Protocol):
+    """Where messages go."""
+
+    @property
+    def name(self) -> str:
+        """Which one it is, for the log; not its address."""
+
+    async def send(self, message: Message, *, patience_seconds: float = ...) -> None:
+        """Raises `DcaError` with the reason."""
+
+
+class Notifier:
+    """`load` and `save` keep what was told; both may raise `DcaError`. `on_sent` is told of each attempt.
+
+    Without targets it only keeps count of what is wrong.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[Sender],
+        desk: AlertDesk,
+        *,
+        name: str,
+        load: Callable[[], Awaitable[Sequence[KeptAlert]]],
+        save: Callable[[Sequence[KeptAlert]], Awaitable[None]],
+        on_sent: Callable[[bool], None] = lambda ok: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.desk = desk
+        self._name = name
+        self._load = load
+        self._save = save
+        self._clock = clock
+        self._began = clock()
+        self._outboxes = [_Outbox(target, self._keep, on_sent, clock) for target in targets]
+        self._heard: deque[tuple[str, dict[str, Any], float]] = deque()
+        self._dropped = 0
+        self._loaded = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken = asyncio.Event()
+
+    def hear(self, line: Mapping[str, Any]) -> None:
+        """For `logging.listen_with`. Returns at once; may be called from any thread."""
+        event = line.get("event")
+        if event not in NOTED:
+            return
+        if len(self._heard) >= _HEARD_AT_MOST:
+            self._dropped += 1
+            return
+        fields = {name: line[name] for name in _WANTED if name in line}
+        self._heard.append((str(event), fields, self._clock()))
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set."""
+        self._loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as tasks:
+            deliveries = [tasks.create_task(outbox.run()) for outbox in self._outboxes]
+            stopping = tasks.create_task(stop.wait())
+            await self._inherit()
+            while not stop.is_set():
+                self._woken.clear()
+                await self._work()
+                await self._until_something(stopping)
+            for task in deliveries:
+                task.cancel()
+
+    async def _work(self) -> None:
+        await self._drain()
+        if self._outboxes and (items := self.desk.collect(self._clock())):
+            told = message(items, self._clock(), name=self._name)
+            for outbox in self._outboxes:
+                outbox.put(told, self._clock())
+
+    async def _drain(self) -> None:
+        while self._heard:
+            event, fields, at = self._heard.popleft()
+            if event == "daemon.active" and not self._loaded:
+                await self._inherit()  # our database answers by now
+            self.desk.note(event, fields, at)
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            log.warning("notify.dropped", dropped=dropped)
+
+    async def _until_something(self, stopping: asyncio.Task[Any]) -> None:
+        due_at = self.desk.due_at() if self._outboxes else None
+        seconds = None if due_at is None else max(0.0, due_at - self._clock())
+        woken = asyncio.ensure_future(self._woken.wait())
+        try:
+            await asyncio.wait({woken, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+
+    async def finish(self, *, failed: bool) -> None:
+        """At the end of the process: a fault that ends it is told of at once, in a few seconds or not at all."""
+        await self._drain()
+        known = self._loaded or self._clock() - self._began > _YOUNG_SECONDS  # or each of many starts would tell
+        if failed and known and self._outboxes and (items := self.desk.collect_final(self._clock())):
+            told = message(items, self._clock(), name=self._name)
+            await asyncio.gather(*(outbox.last_word(told) for outbox in self._outboxes))
+        await self._keep()
+
+    async def _inherit(self) -> None:
+        if not self._outboxes:
+            return
+        try:
+            async with asyncio.timeout(_LOAD_SECONDS):
+                kept = await self._load()
+        except (DcaError, TimeoutError):  # our database is away; tried again once the daemon is active
+            return
+        self._loaded = True
+        known = [alert for alert in kept if alert.event in CATALOGUE]
+        self.desk.inherit(self._matter(alert) for alert in known)
+
+    async def _keep(self) -> None:
+        matters = list(self.desk.to_keep()) if self._outboxes else []
+        if not matters:
+            return
+        kept = False
+        try:
+            async with asyncio.timeout(_LOAD_SECONDS):
+                await self._save([self._kept(matter) for matter in matters])
+            kept = True
+        except (DcaError, TimeoutError):  # our database is away
+            pass
+        finally:
+            for matter in matters:  # the next time they are kept together with what comes then
+                matter.changed = matter.changed or not kept
+
+    def _matter(self, kept: KeptAlert) -> Matter:
+        now, clock = datetime.now(UTC), self._clock()
+
+        def ours(at: datetime | None) -> float | None:
+            return None if at is None else clock - (now - at).total_seconds()
+
+        since = ours(kept.since)
+        return Matter(
+            CATALOGUE[kept.event],
+            kept.subject,
+            clock if since is None else since,
+            open=kept.calm_at is None,
+            told_at=ours(kept.told_at),
+            calm_at=ours(kept.calm_at),
+            relapses=kept.relapses,
+        )
+
+    def _kept(self, matter: Matter) -> KeptAlert:
+        now, clock = datetime.now(UTC), self._clock()
+
+        def theirs(at: float | None) -> datetime | None:
+            return None if at is None else now - timedelta(seconds=clock - at)
+
+        return KeptAlert(
+            matter.alert.event,
+            matter.subject,
+            theirs(matter.since) or now,
+            theirs(matter.told_at),
+            theirs(matter.calm_at),
+            matter.relapses,
+        )
+
+
+class _Outbox:
+    """The messages that wait for one target. One that can't be sent is tried again until it can."""
+
+    def __init__(
+        self,
+        target: Sender,
+        on_done: Callable[[], Awaitable[None]],
+        on_sent: Callable[[bool], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._target = target
+        self._clock = clock
+        self._on_done = on_done
+        self._on_sent = on_sent
+        self._waiting: deque[tuple[Message, float]] = deque()
+        self._some = asyncio.Event()
+        self._failures = 0
+
+    def put(self, told: Message, at: float) -> None:
+        """Of too many that wait, the oldest is left out."""
+        if len(self._waiting) >= _WAITING_AT_MOST:
+            self._waiting.popleft()
+            log.warning("notify.dropped", dropped=1, target=self._target.name)
+        self._waiting.append((told, at))
+        self._some.set()
+
+    async def run(self) -> None:
+        """Runs until it is cancelled."""
+        while True:
+            await self._some.wait()
+            while self._waiting:
+                told, at = self._waiting[0]
+                if await self._try(_late(told, self._clock() - at)):
+                    if self._waiting and self._waiting[0][0] is told:
+                        self._waiting.popleft()
+                    await self._on_done()
+                else:
+                    await asyncio.sleep(self._delay_seconds)
+            self._some.clear()
+
+    @property
+    def _delay_seconds(self) -> float:
+        return min(_BACKOFF_LAST_SECONDS, _BACKOFF_FIRST_SECONDS * 2.0 ** min(self._failures - 1, 10))
+
+    async def _try(self, told: Message) -> bool:
+        try:
+            await self._target.send(told)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+            self._failures += 1
+            self._on_sent(False)
+            if self._failures == 1:
+                text = str(error) or type(error).__name__
+                log.warning(
+                    "notify.failed", target=self._target.name, error=text, retry_seconds=self._delay_seconds
+                )
+            return False
+        self._on_sent(True)
+        if self._failures:
+            log.info("notify.recovered", target=self._target.name, failures=self._failures)
+        self._failures = 0
+        return True
+
+    async def last_word(self, told: Message) -> None:
+        """One try, within seconds."""
+        try:
+            await self._target.send(told, patience_seconds=_LAST_WORD_SECONDS)
+        except Exception as error:  # noqa: BLE001 - the process ends; the log has it all
+            log.warning("notify.failed", target=self._target.name, error=str(error), retry_seconds=None)
+
+
+def _late(told: Message, late_seconds: float) -> Message:
+    if late_seconds < _LATE_SECONDS:
+        return told
+    body = f"{told.body}\n\nThis message is {duration(late_seconds)} late: it could not be sent before."
+    return Message(told.title, body, told.tone)
