@@ -19,8 +19,9 @@ def documented() -> dict[str, tuple[str, str, str]]:
     return {name: (kind, labels, meaning) for name, kind, labels, meaning in rows}
 
 
-def exported() -> dict[str, tuple[str, str]]:
-    snapshot = Snapshot(
+def full_snapshot() -> Snapshot:
+    """With a value for everything there is."""
+    return Snapshot(
         cash_outs={"failed": 1},
         payouts={"held": 1},
         owed_sats=1,
@@ -39,7 +40,10 @@ def exported() -> dict[str, tuple[str, str]]:
         fixed_last_run_age_seconds=1,
         open_problems={"lnbits.lost": 1},
     )
-    metrics = Metrics(lambda: snapshot, version="1")
+
+
+def exported() -> dict[str, tuple[str, str]]:
+    metrics = Metrics(full_snapshot, version="1")
     metrics.count_event("an.event", "info")
     metrics.observe_distribution_latency(1)
     found = {}

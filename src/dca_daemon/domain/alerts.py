@@ -425,12 +425,13 @@ _CONSOLE = (
     ),
 )
 
+CONSOLE = "The console and webhooks"
 GROUPS: Mapping[str, tuple[Alert, ...]] = {
     "The daemon and this computer": _DAEMON,
     "Seeing and booking cash-outs": _CASH_OUTS,
     "Paying": _PAYING,
     "Comparing and recovering": _COMPARING,
-    "The console and webhooks": _CONSOLE,
+    CONSOLE: _CONSOLE,
 }
 CATALOGUE: Mapping[str, Alert] = {alert.event: alert for group in GROUPS.values() for alert in group}
 

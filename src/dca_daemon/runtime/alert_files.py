@@ -1,4 +1,4 @@
-"""Writes what is made from the catalogue of alerts: the tables in docs/alerts.md.
+"""Writes what is made from the catalogue of alerts: the tables in docs/alerts.md, the rules, the dashboard.
 
 `python -m dca_daemon.runtime.alert_files` renews them; a test fails while they differ.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dca_daemon.domain.alerts import GROUPS, SILENT, Alert
+from dca_daemon.runtime import alert_rules
 
 DOCUMENT = "docs/alerts.md"
 _BEGIN = "<!-- catalogue: written by `python -m dca_daemon.runtime.alert_files` -->\n"
@@ -40,7 +41,12 @@ def _row(alert: Alert) -> str:
 
 def files(root: Path) -> Mapping[str, str]:
     """Path below the project's folder → what it must hold."""
-    return {DOCUMENT: document((root / DOCUMENT).read_text(encoding="utf-8"))}
+    return {
+        DOCUMENT: document((root / DOCUMENT).read_text(encoding="utf-8")),
+        "deploy/alerts/prometheus/dca-daemon.rules.yml": alert_rules.prometheus(),
+        "deploy/alerts/loki/dca-daemon.rules.yml": alert_rules.loki(),
+        "deploy/alerts/journald/events.tsv": alert_rules.journal(),
+    }
 
 
 def main() -> int:
