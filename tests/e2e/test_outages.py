@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from dca_daemon.demo import atm_scenarios
@@ -14,6 +15,7 @@ from dca_daemon.demo.postgres import EmbeddedPostgres
 from tests.e2e.conftest import Installation, eventually, get, set_up
 from tests.fixtures.books import prepare_books
 from tests.fixtures.postgres import LamassuDb, TestDb
+from tests.runtime.receiver import Receiver, receiver
 
 
 async def test_everything_may_be_away_at_any_time(
@@ -31,7 +33,8 @@ async def test_everything_may_be_away_at_any_time(
     lamassu_db = LamassuDb(database="lamassu", admin_dsn=lamassu_dsn, reader_dsn=lamassu_dsn)
     async with set_up(tmp_path, books_db, lamassu_db, lnbits_server) as installation:
         await installation.install_trigger()
-        await _away_at_the_start(installation, own_postgres, lamassu_postgres, lnbits_server)
+        with receiver() as somebody:
+            await _away_at_the_start(installation, own_postgres, lamassu_postgres, lnbits_server, somebody)
         await _away_one_after_the_other(installation, own_postgres, lamassu_postgres, lnbits_server)
         await installation.assert_agrees()
 
@@ -41,13 +44,14 @@ async def _away_at_the_start(
     own_postgres: EmbeddedPostgres,
     lamassu_postgres: EmbeddedPostgres,
     lnbits_server: LnbitsServer,
+    somebody: Receiver,
 ) -> None:
     await asyncio.to_thread(lnbits_server.stop)
     installation.atm.close()
     await asyncio.to_thread(lamassu_postgres.stop)
     await installation.db.close()
     await asyncio.to_thread(own_postgres.stop)
-    installation.start()
+    installation.start(DCA_NOTIFY__URLS=somebody.url, DCA_NOTIFY__GROUP_SECONDS="1")
     await installation.has_logged("leader.database-unreachable")
     assert get(f"{installation.url()}/healthz").status_code == 200
     assert get(f"{installation.url()}/readyz").status_code == 503
@@ -63,6 +67,13 @@ async def _away_at_the_start(
     await asyncio.to_thread(lnbits_server.start)
     await installation.all_settled()
     await eventually(lambda: get(f"{installation.url()}/readyz").status_code == 200)
+    for event in ("leader.database-unreachable", "lnbits.lost"):  # somebody was told, and got the all-clear
+        for said in (event, f"{event} is over"):
+            await eventually(partial(_was_told, somebody, said))
+
+
+def _was_told(somebody: Receiver, words: str) -> bool:
+    return any(words in told["title"] for told in somebody.messages)
 
 
 async def _away_one_after_the_other(

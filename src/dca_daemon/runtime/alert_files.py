@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dca_daemon.domain.alerts import GROUPS, SILENT, Alert
 from dca_daemon.runtime import alert_rules
+from dca_daemon.runtime.dashboard import dashboard
 
 DOCUMENT = "docs/alerts.md"
 _BEGIN = "<!-- catalogue: written by `python -m dca_daemon.runtime.alert_files` -->\n"
@@ -46,6 +47,7 @@ def files(root: Path) -> Mapping[str, str]:
         "deploy/alerts/prometheus/dca-daemon.rules.yml": alert_rules.prometheus(),
         "deploy/alerts/loki/dca-daemon.rules.yml": alert_rules.loki(),
         "deploy/alerts/journald/events.tsv": alert_rules.journal(),
+        "deploy/grafana/dca-daemon.json": dashboard(),
     }
 
 
