@@ -8,6 +8,12 @@ from dca_daemon.domain.errors import InputError
 from dca_daemon.domain.text import plain
 
 
+def apart_seconds(before: datetime, theirs: datetime, after: datetime) -> float:
+    """How far another clock, which was read at some moment between `before` and `after` by ours, is from ours for
+    certain: only what lies outside is a difference."""
+    return max((before - theirs).total_seconds(), (theirs - after).total_seconds(), 0.0)
+
+
 def parse_time(text: str, *, field: str | None = None) -> datetime:
     """A time with its zone. Raises `InputError` that names the `field` it was written in."""
     example = "write it like 2026-01-31T00:00:00-06:00"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,8 +15,12 @@ import psycopg
 from psycopg import AsyncConnection
 
 from dca_daemon.domain.errors import SourceError
+from dca_daemon.domain.moments import apart_seconds
+from dca_daemon.lamassu.check_rights import excess_rights
+from dca_daemon.lamassu.check_way import transport
 from dca_daemon.lamassu.columns import CASH_OUT_TXS
 from dca_daemon.lamassu.connection import SourceConfig, connect, notify, patience_seconds, source_error
+from dca_daemon.lamassu.finding import GRANTS, Finding
 from dca_daemon.lamassu.identifiers import quote_identifier
 from dca_daemon.lamassu.shape import Shape, read_shape
 from dca_daemon.lamassu.trigger import PROBE_PREFIX, inspect
@@ -25,20 +28,10 @@ from dca_daemon.ledger.patience import answered
 
 _OLDEST_SERVER = 90500
 _CLOCK_SECONDS = 5.0
+__all__ = ["Finding", "check_source"]
 _QUEUE_FRACTION = 0.1
 _PROBE_SECONDS = 3.0
-_GRANTS = "see `dca-daemon lamassu grants --print`"
 _INSTALL = "run `dca-daemon lamassu install-trigger`; until then the scan finds cash-outs every few seconds"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `ok` None is a warning. `remedy` is empty where there is nothing to do."""
-
-    name: str
-    ok: bool | None
-    text: str
-    remedy: str = ""
 
 
 async def check_source(config: SourceConfig) -> list[Finding]:
@@ -52,7 +45,8 @@ async def check_source(config: SourceConfig) -> list[Finding]:
         for name, look in (
             ("server", _server),
             ("columns", _columns),
-            ("rights", _excess_rights),
+            ("transport", transport),
+            ("excess-rights", excess_rights),
             ("clock", _clock),
             ("trigger", _trigger),
             ("queue", _queue),
@@ -114,65 +108,24 @@ def _optional(shape: Shape) -> list[Finding]:
         Finding("actions", True, "the time of each dispense can be read")
         if shape.has_actions
         else Finding(
-            "actions", None, "cash_out_actions can't be read: times are when a cash-out was seen", _GRANTS
+            "actions", None, "cash_out_actions can't be read: times are when a cash-out was seen", GRANTS
         ),
         Finding("devices", True, "the machines' names can be read")
         if shape.has_devices
-        else Finding("devices", None, "devices can't be read: machines are shown by their ids", _GRANTS),
+        else Finding("devices", None, "devices can't be read: machines are shown by their ids", GRANTS),
         Finding(
             "fixed-fee", True, f"this release of Lamassu has {'a' if fee else 'no'} fixed fee that we can read"
         ),
     ]
 
 
-async def _excess_rights(conn: AsyncConnection, config: SourceConfig) -> list[Finding]:
-    role, superuser = await _one(
-        conn, "SELECT rolname::text, rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
-    )
-    if superuser:
-        text = f"{role} is a superuser: it can read every key and write every table"
-        return [Finding("excess-rights", None, text, f"use a role of its own: {_GRANTS}")]
-    rows = await (await conn.execute(_READABLE_SQL)).fetchall()
-    excess = [f"read {table}" for (table,) in rows]
-    excess += [f"write {table}" for (table,) in await (await conn.execute(_WRITABLE_SQL)).fetchall()]
-    if excess:
-        remedy = f"revoke what is not needed; for what is, {_GRANTS}"
-        return [Finding("excess-rights", None, f"{role} can also {', '.join(excess)}", remedy)]
-    return [Finding("excess-rights", True, f"{role} has no right that it does not need")]
-
-
-_PRIVATE = "('customers', 'user_config', 'users', 'cash_in_txs')"
-_OURS = "('cash_out_txs', 'cash_out_actions')"
-_READABLE_SQL = f"""
-SELECT DISTINCT c.relname || CASE WHEN c.relname IN {_OURS} THEN '.' || a.attname ELSE '' END
-FROM pg_catalog.pg_class c
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'
-JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE c.relkind IN ('r', 'p', 'v', 'm')
-  AND (c.relname IN {_PRIVATE}
-       OR c.relname IN {_OURS} AND a.attname IN ('to_address', 'phone', 'email', 'customer_id'))
-  AND pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')
-ORDER BY 1
-"""  # noqa: S608 - constants
-_WRITABLE_SQL = """
-SELECT c.relname::text
-FROM pg_catalog.pg_class c
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'public'
-WHERE c.relkind IN ('r', 'p')
-  AND (pg_catalog.has_any_column_privilege(c.oid, 'INSERT, UPDATE')
-       OR pg_catalog.has_table_privilege(c.oid, 'DELETE, TRUNCATE'))
-ORDER BY 1
-"""
-
-
 async def _clock(conn: AsyncConnection, config: SourceConfig) -> list[Finding]:
     before = datetime.now(UTC)
     (theirs,) = await _one(conn, "SELECT pg_catalog.clock_timestamp()")
     after = datetime.now(UTC)
-    # Their clock was read at some moment between our two readings: only what lies outside is a difference.
-    away = max((before - theirs).total_seconds(), (theirs - after).total_seconds(), 0.0)
-    if away > _CLOCK_SECONDS:
-        text = f"its clock and ours are {away:.0f} s apart"
+    away_seconds = apart_seconds(before, theirs, after)
+    if away_seconds > _CLOCK_SECONDS:
+        text = f"its clock and ours are {away_seconds:.0f} s apart"
         return [Finding("clock", None, text, "set up time synchronisation on both machines")]
     return [Finding("clock", True, "its clock and ours agree")]
 

@@ -117,6 +117,7 @@ class Queries:
     digests_next: str  # (window, wide, after id, limit)
     successes_first: str  # (limit)
     successes_next: str  # (after id, limit)
+    newest: str  # (limit) → the newest successes
 
 
 def build_queries(shape: Shape) -> Queries:
@@ -146,6 +147,7 @@ def build_queries(shape: Shape) -> Queries:
         digests_next=f"{digest} AND t.id > %s::uuid ORDER BY t.id LIMIT %s",
         successes_first=f"{plain} WHERE {success} ORDER BY t.id LIMIT %s",
         successes_next=f"{plain} WHERE {success} AND t.id > %s::uuid ORDER BY t.id LIMIT %s",
+        newest=f"{plain} WHERE {success} ORDER BY t.created DESC LIMIT %s",
     )
 
 

@@ -188,6 +188,10 @@ class LamassuSource:
                 return
             page = await self._scans.run("successes_next", (page[-1][0], page_rows))
 
+    async def newest_successes(self, limit: int) -> list[SourceRow]:
+        """The successful bitcoin cash-outs that were created last, the newest first. Without `dispensed_at`."""
+        return [to_row(values) for values in await self._scans.run("newest", (limit,))]
+
     async def _with_dispense_times(self, rows: list[SourceRow]) -> list[SourceRow]:
         """Looks through all actions for those dispenses that are not among the newest."""
         shape = self._points.shape or self._scans.shape

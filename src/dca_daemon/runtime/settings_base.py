@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Annotated, Any, ClassVar
 
@@ -91,12 +90,3 @@ class Section(BaseSettings):
 
 def plain_url(value: SecretStr) -> str:
     return re.sub(r"^postgres(ql)?(\+psycopg)?://", "postgresql://", value.get_secret_value())
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from dca_daemon.runtime.settings_base import Int, Section, Words, is_loopback
+from dca_daemon.domain.hosts import is_loopback
+from dca_daemon.runtime.settings_base import Int, Section, Words
 
 
 class ConsoleSettings(Section):

@@ -11,8 +11,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from dca_daemon.domain.hosts import is_loopback
 from dca_daemon.domain.money import MAX_SATS
-from dca_daemon.runtime.settings_base import Int, Seconds, Section, Words, is_loopback, secret_file
+from dca_daemon.runtime.settings_base import Int, Seconds, Section, Words, secret_file
 
 
 class PayoutsSettings(Section):
