@@ -10,6 +10,7 @@ from typing import TypeVar
 from dca_daemon.domain.errors import ConfigError
 from dca_daemon.runtime import wiring
 from dca_daemon.runtime.logging import configure_logging
+from dca_daemon.runtime.secrecy import exposed
 from dca_daemon.runtime.settings import Settings, load_settings
 from dca_daemon.runtime.settings_model import SECTIONS
 from dca_daemon.services.doctor import Finding, Level, Subject, examine
@@ -36,6 +37,7 @@ def examine_all(config: Path | None) -> list[Finding]:
     ]
     for section in SECTIONS:
         findings += _section(settings, section)
+    findings += _secrecy(settings)
     return findings + asyncio.run(_examine(settings))
 
 
@@ -45,6 +47,22 @@ def _section(settings: Settings, name: str) -> list[Finding]:
     except ConfigError as error:
         return [_wrong(name, line, error.remedy) for line in error.message.splitlines()]
     return [Finding(_AREA, name, Level.OK, f"[{name}] is complete")]
+
+
+def _secrecy(settings: Settings) -> list[Finding]:
+    found = list(exposed(settings))
+    if not found:
+        return [Finding(_AREA, "secrecy", Level.OK, "no secret of ours stands in a file that others can read")]
+    return [
+        Finding(
+            _AREA,
+            "secrecy",
+            Level.FAIL,
+            f"{path} can be read by every account of this computer, and holds {', '.join(keys)}",
+            f"chmod 600 {path}, or put them into files of their own (docs/configuration.md); then renew them",
+        )
+        for path, keys in found
+    ]
 
 
 def _wrong(name: str, text: str, remedy: str | None) -> Finding:
@@ -63,7 +81,9 @@ async def _examine(settings: Settings) -> list[Finding]:
         currency=None if pool is None else pool.currency,
         keys=_if_complete(lambda: wiring.key_ring(settings)),
         source=_if_complete(lambda: wiring.source_config(settings)),
+        split_method=_if_complete(lambda: settings.lamassu.split_method),
         lnbits=wallet,
+        requests_per_minute=0 if wallet is None else settings.lnbits.requests_per_minute,
         lnbits_url="" if wallet is None else settings.lnbits.url,
         reserve_sats=0 if payouts is None else payouts.wallet_reserve_sats,
         rates=Rates(books, feed, rates_config, now=utc_now) if books and feed and rates_config else None,

@@ -69,10 +69,11 @@ def console() -> None:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Look at everything that the daemon needs, and say what to do about what is wrong.
+    """Look at everything that the daemon needs, and say what to do about what is wrong: what fails comes first.
 
-    The configuration, our database, the encryption keys, Lamassu's database, LNbits and the wallet's balance.
-    Changes nothing. Exit status 1 when something fails; a warning is no failure.
+    The configuration and who can read it, our database, the encryption keys, Lamassu's database and the way
+    there, the commission of recent cash-outs, LNbits, the wallet and its balance, Fixed Mode, room on the disk.
+    Changes nothing. Exit status 1 when something fails; a warning is no failure. docs/doctor.md explains each.
     """
     from dca_daemon.cli.examination import examine_all
     from dca_daemon.services.doctor import Level
@@ -91,7 +92,8 @@ def doctor(as_json: AsJson = False) -> None:
 def _verdict(findings: list[Finding], failed: list[Finding]) -> str:
     warned = sum(finding.level == "warn" for finding in findings)
     fine = len(findings) - len(failed) - warned
-    return f"\n{fine} well, {warned} to look at, {len(failed)} failed."
+    explained = " Each is explained in docs/doctor.md." if failed or warned else ""
+    return f"\n{len(failed)} failed, {warned} to look at, {fine} well.{explained}"
 
 
 def demo(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 
@@ -21,6 +21,7 @@ from dca_daemon.domain.errors import (
     WalletUnknownError,
     WalletUnreachableError,
 )
+from dca_daemon.domain.moments import apart_seconds
 from dca_daemon.domain.money import MSATS_PER_SAT
 from dca_daemon.domain.text import plain
 from dca_daemon.payouts import lnbits_replies
@@ -72,6 +73,7 @@ class LnbitsProbe:
     wallet_id: str
     wallet_name: str
     balance_msat: int
+    clock_apart_seconds: float | None  # None where it does not tell the time
 
 
 class LnbitsWallet:
@@ -213,7 +215,9 @@ class LnbitsWallet:
 
     async def probe(self) -> LnbitsProbe:
         """Whether LNbits answers and the key can pay, for `doctor` and /status. The version is asked once."""
-        body = await self._source_wallet()
+        before = self._now()
+        reply, body = await self._asked_source_wallet()
+        apart = None if reply.date is None else _apart_seconds(before, reply.date, self._now())
         if self._version is None:
             self._version = await self._ask_version()
         return LnbitsProbe(
@@ -221,6 +225,7 @@ class LnbitsWallet:
             wallet_id=lnbits_replies.text_of(body, "id"),
             wallet_name=_name_of(body),
             balance_msat=lnbits_replies.integer_of(body, "balance"),
+            clock_apart_seconds=apart,
         )
 
     def payments_tagged(
@@ -271,14 +276,20 @@ class LnbitsWallet:
         return self._source_wallet_id
 
     async def _source_wallet(self) -> Mapping[str, object]:
-        body = await self._wallet_of(self._config.admin_key, "show the source wallet")
+        return (await self._asked_source_wallet())[1]
+
+    async def _asked_source_wallet(self) -> tuple[Reply, Mapping[str, object]]:
+        reply = await self._read(WALLET, self._config.admin_key)
+        if not reply.ok:
+            raise reply.refusal("show the source wallet")
+        body = lnbits_replies.mapping(reply.body)
         if not body.get("id"):
             raise WalletRefusedError(
                 "the source wallet's key can't pay",
                 status=403,
                 remedy="set its admin key; this is its invoice key",
             )
-        return body
+        return reply, body
 
     async def _wallet_of(self, key: str, doing: str) -> Mapping[str, object]:
         reply = await self._read(WALLET, key)
@@ -308,6 +319,12 @@ def _name_of(body: Mapping[str, object]) -> str:
     """A wallet's name, which its owner chose."""
     name = body.get("name")
     return plain(name) if isinstance(name, str) else ""
+
+
+def _apart_seconds(before: datetime, theirs: datetime, after: datetime) -> float:
+    """Theirs has no parts of a second: it was up to one later."""
+    later = theirs + timedelta(seconds=1)
+    return min(apart_seconds(before, theirs, after), apart_seconds(before, later, after))
 
 
 def _invoice_key(destination: Destination) -> str:

@@ -14,7 +14,9 @@ import json
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpx
@@ -65,6 +67,7 @@ class Reply:
 
     status: int
     body: Any
+    date: datetime | None = None  # by LNbits' clock, or that of what stands before it; whole seconds
 
     @property
     def ok(self) -> bool:
@@ -237,7 +240,15 @@ def _complete_reply(method: str, path: str, response: httpx.Response, decimals: 
         ) from None
     if status >= 500 and status != LNBITS_REFUSED:
         raise WalletUnknownError(f"LNbits failed at {method} {path}: {Reply(status, body).text} ({status})")
-    return Reply(status, body)
+    return Reply(status, body, _date(response.headers.get("Date")))
+
+
+def _date(header: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(header or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 def _checked_url(url: str) -> str:

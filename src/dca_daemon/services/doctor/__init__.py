@@ -14,6 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from dca_daemon.domain.errors import DcaError
 from dca_daemon.ledger.db import first_line
 from dca_daemon.services.doctor.books import check_baseline, check_books, check_keys, check_pool
+from dca_daemon.services.doctor.commission import check_commission
+from dca_daemon.services.doctor.disk import check_disk
 from dca_daemon.services.doctor.findings import Check, Finding, Level, Subject
 from dca_daemon.services.doctor.fixed import check_fixed
 from dca_daemon.services.doctor.source import check_lamassu
@@ -54,7 +56,9 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("pool", check_pool),
     ("keys", check_keys),
     ("lamassu", check_lamassu),
+    ("commission", check_commission),
     ("baseline", check_baseline),
     ("lnbits", check_lnbits),
     ("fixed", check_fixed),
+    ("disk", check_disk),
 )

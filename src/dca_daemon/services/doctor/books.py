@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+from dca_daemon.domain.moments import apart_seconds
 from dca_daemon.ledger import migrate
 from dca_daemon.ledger.db import is_pooled, one, rows
 from dca_daemon.services import baseline, destinations
-from dca_daemon.services.doctor.findings import Finding, Level, Subject, books_fit, judged
+from dca_daemon.services.doctor.findings import (
+    CLOCK_SECONDS,
+    SYNCHRONISE,
+    Finding,
+    Level,
+    Subject,
+    books_fit,
+    clocks_apart,
+    judged,
+)
 
 _OLDEST_POSTGRESQL = 140000
 
@@ -15,13 +27,16 @@ async def check_books(subject: Subject) -> list[Finding]:
     if subject.books is None:
         return []
     async with subject.books.transaction() as conn:
+        before = datetime.now(UTC)
         found = await one(
             conn,
             """SELECT current_user AS role, current_setting('server_version') AS version,
                       current_setting('server_version_num')::integer AS number, pg_is_in_recovery() AS standby,
-                      current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS sync,
+                      clock_timestamp() AS now, current_setting('fsync') AS fsync,
+                      current_setting('synchronous_commit') AS sync,
                       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser""",
         )
+        away_seconds = apart_seconds(before, found.now, datetime.now(UTC))
         pooled = await is_pooled(conn)
     revision = await migrate.revision(subject.books)
     where = f"connected as {found.role}, PostgreSQL {found.version}"
@@ -49,6 +64,14 @@ async def check_books(subject: Subject) -> list[Finding]:
             durable,
             f"fsync is {found.fsync}, synchronous_commit is {found.sync}",
             "a crash could forget a payment that was made: set both to on",
+            or_else=Level.WARN,
+        ),
+        judged(
+            "database",
+            "clock",
+            away_seconds <= CLOCK_SECONDS,
+            "its clock and ours agree" if away_seconds <= CLOCK_SECONDS else clocks_apart("its", away_seconds),
+            SYNCHRONISE,
             or_else=Level.WARN,
         ),
         judged(

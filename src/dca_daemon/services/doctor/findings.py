@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
 from dca_daemon.domain.errors import DcaError
+from dca_daemon.domain.split import SplitMethod
 from dca_daemon.lamassu.connection import SourceConfig
 from dca_daemon.ledger import migrate
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.lnbits import LnbitsWallet
 from dca_daemon.services.rates import Rates
+
+CLOCK_SECONDS = 5.0
+SYNCHRONISE = "set up time synchronisation on both machines (timedatectl tells)"
 
 
 class Level(StrEnum):
@@ -44,9 +49,12 @@ class Subject:
     currency: str | None = None
     keys: KeyRing | None = None
     source: SourceConfig | None = None
+    split_method: SplitMethod | None = None
     lnbits: LnbitsWallet | None = None
     lnbits_url: str = ""
     reserve_sats: int = 0
+    requests_per_minute: int = 0
+    folders: tuple[tuple[str, Path], ...] = ()  # what is kept there, and where: to see whether there is room
     rates: Rates | None = None
 
 
@@ -59,6 +67,11 @@ async def books_fit(subject: Subject) -> bool:
         return subject.books is not None and (await migrate.revision(subject.books)).fits
     except (DcaError, DBAPIError):
         return False
+
+
+def clocks_apart(whose: str, seconds: float) -> str:
+    """What a difference of clocks is told as."""
+    return f"{whose} clock and ours are {seconds:,.0f} s apart"
 
 
 def judged(area: str, name: str, good: bool, text: str, remedy: str, *, or_else: Level = Level.FAIL) -> Finding:
