@@ -6,12 +6,13 @@ UV     := $(BIN)/uv
 LNBITS := .cache/lnbits/.ready
 ARGS   ?=
 
-.PHONY: help demo test check format bench simulate soak fuzz machine lock clean
+.PHONY: help demo test check docs format bench simulate soak fuzz machine lock clean
 
 help:
 	@echo 'make demo    the whole thing, live, on this machine (ARGS="--once --json" for scripts)'
 	@echo 'make test    all tests, on a real PostgreSQL and a real LNbits'
 	@echo 'make check   lint, format, types, direction of dependencies'
+	@echo 'make docs    the documentation as a site, in build/site'
 	@echo 'make bench   measures what it must reach; writes build/bench.jsonl'
 	@echo 'make simulate  ten thousand simulated worlds of faults (SEED=7: one of them, with what happened)'
 	@echo 'make soak    breaks everything again and again for hours (ARGS="--rounds 50 --seed 7" for the kills of LNbits)'
@@ -45,6 +46,10 @@ check: $(VENV)/.ready
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: $(VENV)/.ready
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
+	@echo 'build/site/index.html'
 
 format: $(VENV)/.ready
 	@$(BIN)/ruff check --fix .
