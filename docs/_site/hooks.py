@@ -45,4 +45,9 @@ def _inward(found: re.Match[str]) -> str:
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Diagrams become part of the page, so that they take its colours."""
-    return _PICTURE.sub(lambda found: (ROOT / "docs" / found["path"]).read_text("utf-8"), html)
+    return _PICTURE.sub(_inline, html)
+
+
+def _inline(found: re.Match[str]) -> str:
+    drawing = (ROOT / "docs" / found["path"]).read_text("utf-8")
+    return f'<span class="frame" tabindex="0" role="group" aria-label="diagram">{drawing}</span>'
