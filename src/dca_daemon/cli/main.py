@@ -17,6 +17,7 @@ import typer
 
 from dca_daemon.cli import (
     audit,
+    backup,
     cash,
     cash_out,
     cash_out_decisions,
@@ -91,6 +92,7 @@ for group in (
     notify,
 ):
     app.add_typer(group.app)
+backup.register(app)
 recover.register(app)
 audit.register(app)
 

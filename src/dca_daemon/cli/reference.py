@@ -79,6 +79,18 @@ JSON_KEYS: dict[str, str] = {
     "`counts` (`kind`, `count`), `differences` (`kind`, `text`, `remedy`, `payout_id`, `payment_hash`, "
     "`client_id`, `external_id` of a cash-out; at most 100 of each kind), `notes` (`kind`, `count`, `text`, "
     "`examples`)",
+    "backup": "`path`, `backup` (as `backup verify`), `seconds`, `deleted`: names of those that had to go; with "
+    "`--drill` as `backup drill`",
+    "backup list": "`backups` (`name`, `trouble`: why it is none to count on, `backup` (as `backup verify`): null "
+    "with trouble)",
+    "backup verify": "`holds`, `opened`: whether all of it was decrypted, `backup` (`archive`, `made_at`, "
+    "`cause`: backup, upgrade or drill, `size_bytes`, `sha256`, `encrypted`, `revision` of the schema, "
+    "`program_version`, `postings`)",
+    "backup drill": "`holds`, `own_key`: whether it was made for a key of the drill's own, `backup` (as `backup "
+    "verify`), `checks`: how many of `ledger verify` hold, `seconds` (`backup`, `prepare`, `check`, `restore`, "
+    "`compare`, `upgrade`, `verify`, `drop`: those that there were)",
+    "restore": "`database`, `backup` (as `backup verify`), `revision_now`, `checks`, `seconds` (as `backup "
+    "drill`)",
     "db upgrade": "`before`, `revision`, `changed`, `pool` (`id`, `name`, `currency`; null while none is open)",
     "db check": "`revision`, `wanted`, `fits`",
     "db rotate-keys": "`encrypted`",
@@ -240,6 +252,8 @@ def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[
     command = typer.main.get_command(app) if command is None else command
     for name, child in getattr(command, "commands", {}).items():
         if hasattr(child, "commands"):
+            if child.invoke_without_command:
+                yield " ".join((*path, name)), child
             yield from commands(child, (*path, name))
         else:
             yield " ".join((*path, name)), child
@@ -256,12 +270,15 @@ def markdown() -> str:
     """The whole page."""
     parts = [PREFACE, "\n## Before any command\n\n", _table(options_of(typer.main.get_command(app)))]
     group = ""
+    groups = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     for name, command in commands():
         first, _, rest = name.rpartition(" ")
+        first = first or (name if hasattr(command, "commands") else "")
         if first != group:
             group = first
-            help_text = typer.main.get_command(app).commands[group].help  # type: ignore[attr-defined]
-            parts.append(f"\n## {PROGRAM} {group}\n\n{help_text}\n")
+            parts.append(f"\n## {PROGRAM} {group}\n")
+            if groups[group] is not command:  # otherwise its section comes at once, and says it
+                parts.append(f"\n{groups[group].help}\n")
         elif not group and rest == "run":
             parts.append("\n## The program itself\n")
         parts.append(_section(name, command))

@@ -13,6 +13,7 @@ DcaError
 │   ├── WalletRefusedError       LNbits understood, and refused
 │   ├── WalletRateLimitedError   429; says how long to wait
 │   └── WalletReplyError         the reply contradicts what was asked (amount, hash, ids)
+├── BackupError        a backup can't be made, used or restored there
 ├── NoRateError        nobody tells what a bitcoin costs, or not recently enough
 └── BooksError         the books would not balance: a bug or tampering, never input
 """
@@ -149,3 +150,9 @@ class BooksError(DcaError):
     """The books would not balance. Never the fault of input: stop and look."""
 
     code = "books"
+
+
+class BackupError(DcaError):
+    """A backup can't be made, or one is damaged, foreign, too new, or can't be restored there."""
+
+    code = "backup"

@@ -87,6 +87,11 @@ def wanted_revision() -> str:
     return _known_revisions()[-1]
 
 
+def knows(revision: str) -> bool:
+    """Whether this program can bring a schema of that revision to its own."""
+    return revision in _known_revisions()
+
+
 def upgrade(url: str) -> Revision:
     """Migrates under an advisory lock, so that two at once do it once. Returns the state before.
 

@@ -37,6 +37,11 @@ async def is_another(conn: AsyncConnection) -> bool:
     return last is not None and last != await fingerprint(conn)
 
 
+async def mark_restored(conn: AsyncConnection) -> None:
+    """These books come from a backup: whatever the server says, they are not those that were last paid from."""
+    await execute(conn, "UPDATE installation SET paid_from = 'a backup'")
+
+
 async def remember(conn: AsyncConnection) -> None:
     """From now on these are the books that are paid from."""
     await execute(

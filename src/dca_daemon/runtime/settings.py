@@ -26,6 +26,7 @@ from dca_daemon.runtime.settings_model import (
     LnbitsSettings,
     PoolSettings,
 )
+from dca_daemon.runtime.settings_model_backup import BackupSettings
 from dca_daemon.runtime.settings_model_console import ConsoleSettings
 from dca_daemon.runtime.settings_model_daemon import (
     FixedSettings,
@@ -128,6 +129,10 @@ class Settings:
     @property
     def reconcile(self) -> ReconcileSettings:
         return self._get(ReconcileSettings)
+
+    @property
+    def backup(self) -> BackupSettings:
+        return self._get(BackupSettings)
 
     @property
     def fixed(self) -> FixedSettings:
@@ -238,11 +243,12 @@ def problem_with(key: str, value: object) -> str | None:
 
 
 def _input_text(value: object) -> str:
-    """What was given, short, and without a password that somebody wrote into an address."""
+    """What was given, short; without a password in an address, or a secret key in the wrong place."""
     try:
         text = json.dumps(value, default=str, ensure_ascii=False)
     except (ValueError, RecursionError):
         return f"a {type(value).__name__} that is too long"
+    text = re.sub(r"AGE-SECRET-KEY-\w+", "AGE-SECRET-KEY-********", text, flags=re.IGNORECASE)
     return plain(re.sub(r"://[^/@\s]*@", "://********@", text))
 
 

@@ -1,8 +1,8 @@
 """Every setting: its section, key, type, bounds, default, meaning and an example.
 
 Here are the sections about what is outside of the daemon; `settings_model_daemon.py` has those about itself,
-`settings_model_console.py` that of the console,
-`settings_model_tunnel.py` that of the tunnel.
+`settings_model_console.py` that of the console, `settings_model_backup.py`, `settings_model_notify.py` and
+`settings_model_tunnel.py` those of backups, notifications and the tunnel.
 docs/configuration.md and config.example.toml are generated from this file (`settings_reference.py`).
 Each secret key `x` has a companion `x_file`; `settings_sources.py` says where values come from.
 """
@@ -28,6 +28,7 @@ from dca_daemon.runtime.settings_base import (
     plain_url,
     secret_file,
 )
+from dca_daemon.runtime.settings_model_backup import BackupSettings
 from dca_daemon.runtime.settings_model_console import ConsoleSettings
 from dca_daemon.runtime.settings_model_daemon import (
     FixedSettings,
@@ -228,6 +229,7 @@ SECTIONS: dict[str, type[Section]] = {
         SecuritySettings,
         IntakeSettings,
         ReconcileSettings,
+        BackupSettings,
         FixedSettings,
         WatchSettings,
         NotifySettings,

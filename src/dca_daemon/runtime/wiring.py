@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from dca_daemon.lamassu.connection import SourceConfig
 from dca_daemon.lamassu.scanner import ScanConfig
@@ -20,8 +23,13 @@ from dca_daemon.runtime.metrics import Metrics
 from dca_daemon.runtime.notifier import Notifier
 from dca_daemon.runtime.notify_targets import open_targets
 from dca_daemon.runtime.settings import Settings
+from dca_daemon.runtime.version import program_version
 from dca_daemon.runtime.watcher import Check, ClockWatch, DiskWatch, UnknownWatch, WalletWatch, Watcher
 from dca_daemon.services import alert_state
+from dca_daemon.services.backups.drill import DrillConfig, with_database
+from dca_daemon.services.backups.make import BackupConfig
+from dca_daemon.services.backups.restore import Target
+from dca_daemon.services.backups.rotation import Keep
 from dca_daemon.services.intake import IntakeConfig
 from dca_daemon.services.rates import RatesConfig
 from dca_daemon.services.status import database_now
@@ -201,4 +209,39 @@ def notifier(settings: Settings, db: Database, metrics: Metrics) -> Notifier:
         load=lambda: alert_state.load(db),
         save=lambda alerts: alert_state.save(db, alerts),
         on_sent=metrics.count_notification,
+    )
+
+
+def backup_config(settings: Settings) -> BackupConfig:
+    """How backups are made."""
+    backup = settings.backup
+    return BackupConfig(
+        dsn=settings.database.dsn,
+        folder=backup.folder,
+        recipients=backup.recipients,
+        unencrypted=backup.unencrypted,
+        keep=Keep(backup.keep_daily, backup.keep_weekly, backup.keep_monthly),
+        pg_bin=backup.pg_bin,
+        timeout_seconds=backup.timeout_seconds,
+        program_version=program_version(),
+    )
+
+
+def drill_config(settings: Settings, *, identities: Sequence[Any] | None, archive: Path | None) -> DrillConfig:
+    """What a drill takes."""
+    return DrillConfig(
+        backup=backup_config(settings),
+        server_dsn=settings.backup.drill_dsn or settings.database.dsn,
+        identities=identities,
+        archive=archive,
+    )
+
+
+def restore_target(settings: Settings, database: str | None) -> Target:
+    """Our own database, or another one of its server."""
+    dsn = settings.database.dsn
+    return Target(
+        dsn=dsn if database is None else with_database(dsn, database),
+        pg_bin=settings.backup.pg_bin,
+        timeout_seconds=settings.backup.timeout_seconds,
     )
