@@ -39,6 +39,7 @@ def full_snapshot() -> Snapshot:
         fixed_next_run_seconds=1,
         fixed_last_run_age_seconds=1,
         open_problems={"lnbits.lost": 1},
+        backup_last_success_timestamp_seconds=1,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dca_daemon.cli.context import actor, load, read_secret_file, usage_error, with_database
+from dca_daemon.cli.context import actor, load, load_as_service, read_secret_file, usage_error, with_database
 from dca_daemon.cli.output import AsJson, Yes, iso, note, print_json, print_pairs, print_table, say, when
 
 if TYPE_CHECKING:
-    from dca_daemon.runtime.settings import Settings
     from dca_daemon.services.backups.drill import Drill
     from dca_daemon.services.backups.make import Backup
     from dca_daemon.services.backups.manifest import Manifest
@@ -57,7 +55,7 @@ def make(
     from dca_daemon.runtime.wiring import backup_config
     from dca_daemon.services.backups.make import make as make_backup
 
-    settings = _load()
+    settings = load_as_service()
     config = backup_config(settings)
     made = with_database(settings, lambda db: make_backup(db, config, actor=actor()))
     if as_json:
@@ -139,7 +137,7 @@ def drill(
     from dca_daemon.services.backups.drill import drill as run
 
     identities = _identities(key)
-    settings = _load()
+    settings = load_as_service()
     config = drill_config(settings, identities=identities, archive=file)
     done = with_database(settings, lambda db: run(db, config, actor=actor()))
     if as_json:
@@ -189,7 +187,7 @@ def restore(
     from dca_daemon.services.backups.restore import restore as run
 
     identities = _identities(key)
-    target = restore_target(_load(), into)
+    target = restore_target(load_as_service(), into)
     confirm(f"Restore {file.name} into the database {target.database}?", yes=yes)
     done = asyncio.run(run(file, identities, target, actor=actor()))
     if as_json:
@@ -206,16 +204,6 @@ def restore(
     print_pairs(_pairs(done.manifest))
     say(f"It is restored into {target.database}, its rows and balances are the manifest's, and the books hold.")
     say("What happened since then is not in it. Next: dca-daemon recover --dry-run, then dca-daemon recover.")
-
-
-def _load() -> Settings:
-    """Where systemd runs it, it logs what it does; for a person there is what it prints."""
-    from dca_daemon.runtime.logging import configure_logging
-
-    settings = load()
-    served = "JOURNAL_STREAM" in os.environ or "INVOCATION_ID" in os.environ
-    configure_logging(level=settings.log.level if served else "critical", format=settings.log.format)
-    return settings
 
 
 def _identities(key: Path | None) -> Sequence[Any] | None:

@@ -53,6 +53,17 @@ def load() -> Settings:
     return settings
 
 
+def load_as_service() -> Settings:
+    """The same, for a command that logs what it does where systemd runs it; a person sees what it prints."""
+    from dca_daemon.runtime.logging import configure_logging
+
+    settings = load()
+    served = "JOURNAL_STREAM" in os.environ or "INVOCATION_ID" in os.environ
+    if served or not debugging():
+        configure_logging(level=settings.log.level if served else "critical", format=settings.log.format)
+    return settings
+
+
 def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
     """Runs `work` on our database, whatever its schema."""
     from dca_daemon.ledger.db import Database

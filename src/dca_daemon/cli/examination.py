@@ -86,6 +86,7 @@ async def _examine(settings: Settings) -> list[Finding]:
         requests_per_minute=0 if wallet is None else settings.lnbits.requests_per_minute,
         lnbits_url="" if wallet is None else settings.lnbits.url,
         reserve_sats=0 if payouts is None else payouts.wallet_reserve_sats,
+        backups=_if_complete(lambda: wiring.expected_backups(settings)),
         rates=Rates(books, feed, rates_config, now=utc_now) if books and feed and rates_config else None,
     )
     try:

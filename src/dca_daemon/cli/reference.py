@@ -91,7 +91,8 @@ JSON_KEYS: dict[str, str] = {
     "`compare`, `upgrade`, `verify`, `drop`: those that there were)",
     "restore": "`database`, `backup` (as `backup verify`), `revision_now`, `checks`, `seconds` (as `backup "
     "drill`)",
-    "db upgrade": "`before`, `revision`, `changed`, `pool` (`id`, `name`, `currency`; null while none is open)",
+    "db upgrade": "`before`, `revision`, `changed`, `archive`: path of the backup that was made first, or null, "
+    "`pool` (`id`, `name`, `currency`; null while none is open)",
     "db check": "`revision`, `wanted`, `fits`",
     "db rotate-keys": "`encrypted`",
     "lamassu grants": "`role`, `database`; with `--print`: `sql`",
@@ -277,7 +278,7 @@ def markdown() -> str:
         if first != group:
             group = first
             parts.append(f"\n## {PROGRAM} {group}\n")
-            if groups[group] is not command:  # otherwise its section comes at once, and says it
+            if name != group:  # otherwise its section comes at once, and says it
                 parts.append(f"\n{groups[group].help}\n")
         elif not group and rest == "run":
             parts.append("\n## The program itself\n")

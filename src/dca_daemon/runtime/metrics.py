@@ -49,6 +49,7 @@ class Snapshot:
     fixed_next_run_seconds: float | None = None
     fixed_last_run_age_seconds: float | None = None
     open_problems: Mapping[str, int] = field(default_factory=dict)  # event → number
+    backup_last_success_timestamp_seconds: float | None = None
 
 
 SnapshotCallable = Callable[[], Snapshot]
@@ -173,6 +174,11 @@ class _SnapshotCollector(Collector):
             "Problems that last at the moment, as the log tells, by the event that began them.",
             "event",
             now.open_problems,
+        )
+        yield from _optional(
+            "dca_backup_last_success_timestamp_seconds",
+            "When the last good backup was begun, as Unix time.",
+            now.backup_last_success_timestamp_seconds,
         )
         yield _by_label("dca_build_info", "Always 1; the label tells the version.", "version", {self._version: 1})
 

@@ -34,7 +34,10 @@ class BackupSettings(Section):
     keep_weekly: Int = Field(default=5, ge=0, le=520, description="Of so many weeks the last backup is kept.")
     keep_monthly: Int = Field(default=12, ge=0, le=120, description="Of so many months the last backup is kept.")
     max_age_hours: Int = Field(
-        default=36, ge=1, le=8760, description="How old the last backup may be before `doctor` warns."
+        default=36,
+        ge=1,
+        le=8760,
+        description="How old the last backup may be; `doctor` finds fault with an older one.",
     )
     timeout_seconds: Int = Field(
         default=7200, ge=10, le=86_400, description="How long a run of pg_dump or pg_restore may take."

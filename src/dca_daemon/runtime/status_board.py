@@ -20,6 +20,7 @@ from dca_daemon.runtime.service_queue import CashOutQueue
 from dca_daemon.runtime.settings import Settings
 from dca_daemon.runtime.version import program_version
 from dca_daemon.services import fixed_status
+from dca_daemon.services.backups import runs as backup_runs
 from dca_daemon.services.fixed_status import FixedStatus
 from dca_daemon.services.reconciliation import runs
 from dca_daemon.services.reconciliation.findings import Kind
@@ -57,6 +58,7 @@ class StatusBoard:
         self._books_error: str | None = None
         self._compared: LastRun | None = None
         self._fixed: FixedStatus | None = None
+        self._backup: backup_runs.Last | None = None
         self._read_at = float("-inf")
         self.baseline_at: datetime | None = None
         self.open_problems: Callable[[], Mapping[str, int]] = dict
@@ -66,16 +68,18 @@ class StatusBoard:
         if time.monotonic() - self._read_at > _FRESH_SECONDS:
             try:
                 self._compared = await runs.last(self._db)
+                self._backup = await backup_runs.last(self._db)
                 self._fixed = await fixed_status.status(self._db, datetime.now(UTC))
                 self._books, self._books_error = await status(self._db), None
             except DatabaseError as error:
-                self._compared, self._fixed = None, None
+                self._compared, self._fixed, self._backup = None, None, None
                 self._books, self._books_error = None, str(error)
             self._read_at = time.monotonic()
         return self._books
 
     def _snapshot(self) -> Snapshot:
         books, compared, fixed = self._books, self._compared, self._fixed
+        backup_at = self._backup.good_at if self._backup else None
         now = datetime.now(UTC)
         return Snapshot(
             cash_outs=books.cash_outs if books else {},
@@ -95,6 +99,7 @@ class StatusBoard:
             fixed_next_run_seconds=_seconds(now, fixed.next_due_at) if fixed else None,
             fixed_last_run_age_seconds=_seconds(fixed.last_run_at, now) if fixed else None,
             open_problems=self.open_problems(),
+            backup_last_success_timestamp_seconds=backup_at.timestamp() if backup_at else None,
         )
 
     async def render_metrics(self) -> bytes:
@@ -168,11 +173,12 @@ class StatusBoard:
             "books_error": self._books_error,
             "reconcile": asdict(self._compared) if self._compared else None,
             "fixed": _plain(self._fixed) if self._fixed else None,
+            "backup": _plain(self._backup) if self._backup else None,
         }
 
 
-def _plain(fixed: FixedStatus) -> dict[str, object]:
-    return {name: _iso(v) if isinstance(v, datetime) else v for name, v in asdict(fixed).items()}
+def _plain(found: FixedStatus | backup_runs.Last) -> dict[str, object]:
+    return {name: _iso(v) if isinstance(v, datetime) else v for name, v in asdict(found).items()}
 
 
 def _seconds(since: datetime | None, until: datetime | None) -> float | None:

@@ -30,6 +30,7 @@ from dca_daemon.services.backups.drill import DrillConfig, with_database
 from dca_daemon.services.backups.make import BackupConfig
 from dca_daemon.services.backups.restore import Target
 from dca_daemon.services.backups.rotation import Keep
+from dca_daemon.services.doctor.findings import ExpectedBackups
 from dca_daemon.services.intake import IntakeConfig
 from dca_daemon.services.rates import RatesConfig
 from dca_daemon.services.status import database_now
@@ -225,6 +226,11 @@ def backup_config(settings: Settings) -> BackupConfig:
         timeout_seconds=backup.timeout_seconds,
         program_version=program_version(),
     )
+
+
+def expected_backups(settings: Settings) -> ExpectedBackups:
+    """What `doctor` goes by."""
+    return ExpectedBackups(backup_config(settings), settings.backup.max_age_hours * 3600)
 
 
 def drill_config(settings: Settings, *, identities: Sequence[Any] | None, archive: Path | None) -> DrillConfig:

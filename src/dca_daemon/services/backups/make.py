@@ -60,6 +60,7 @@ class Backup:
     manifest: Manifest
     seconds: float
     deleted: tuple[str, ...]
+    recorded: bool  # in the books; an older schema has no place for it
 
 
 async def make(db: Database, config: BackupConfig, *, actor: str, cause: str = "backup") -> Backup:
@@ -84,8 +85,8 @@ async def make(db: Database, config: BackupConfig, *, actor: str, cause: str = "
     )
     for name in deleted:
         log.info("backup.deleted", backup=name)
-    await runs.save(db, run_of(made, actor=actor))
-    return Backup(place / made.archive, made, seconds, tuple(deleted))
+    recorded = await runs.save(db, run_of(made, actor=actor))
+    return Backup(place / made.archive, made, seconds, tuple(deleted), recorded)
 
 
 def run_of(made: Manifest, *, actor: str) -> runs.Run:

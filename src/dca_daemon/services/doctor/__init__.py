@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from dca_daemon.domain.errors import DcaError
 from dca_daemon.ledger.db import first_line
+from dca_daemon.services.doctor.backups import check_backups
 from dca_daemon.services.doctor.books import check_baseline, check_books, check_keys, check_pool
 from dca_daemon.services.doctor.commission import check_commission
 from dca_daemon.services.doctor.disk import check_disk
@@ -60,5 +61,6 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("baseline", check_baseline),
     ("lnbits", check_lnbits),
     ("fixed", check_fixed),
+    ("backups", check_backups),
     ("disk", check_disk),
 )

@@ -16,6 +16,7 @@ from dca_daemon.ledger import migrate
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.lnbits import LnbitsWallet
+from dca_daemon.services.backups.make import BackupConfig
 from dca_daemon.services.rates import Rates
 
 CLOCK_SECONDS = 5.0
@@ -42,6 +43,14 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedBackups:
+    """How backups are made, and how old the last one may be."""
+
+    config: BackupConfig
+    max_age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """What is looked at; what the configuration does not tell is None, and left out."""
 
@@ -56,6 +65,7 @@ class Subject:
     requests_per_minute: int = 0
     folders: tuple[tuple[str, Path], ...] = ()  # what is kept there, and where: to see whether there is room
     rates: Rates | None = None
+    backups: ExpectedBackups | None = None
 
 
 Check = Callable[[Subject], Awaitable[list[Finding]]]
