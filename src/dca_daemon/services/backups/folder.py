@@ -50,7 +50,8 @@ def check(folder: Path) -> None:
 def writing(folder: Path) -> Iterator[None]:
     """One process at a time; what an earlier one left unfinished is removed. Raises `BackupError`."""
     check(folder)
-    with (folder / ".lock").open("a") as lock:
+    with os.fdopen(os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600), "w") as lock:
+        _give_to_owner(folder, folder / ".lock")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -72,6 +73,14 @@ def free_stem(folder: Path, moment: datetime) -> str:
     return stem
 
 
+def _give_to_owner(folder: Path, *paths: Path) -> None:
+    """What root writes (`db upgrade`) must be the folder's owner's, who sorts it out later."""
+    owner = folder.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        for path in paths:
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+
 def publish(folder: Path, stem: str, made: Manifest) -> None:
     """Gives the finished archive its name, and then the manifest its own: from then on it is a backup."""
     part = folder / f"{stem}{manifest.SUFFIX}{PART}"
@@ -81,7 +90,9 @@ def publish(folder: Path, stem: str, made: Manifest) -> None:
         file.flush()
         os.fsync(file.fileno())
     archive = folder / made.archive
-    archive.with_name(f"{archive.name}{PART}").rename(archive)
+    unnamed = archive.with_name(f"{archive.name}{PART}")
+    _give_to_owner(folder, part, unnamed)
+    unnamed.rename(archive)
     part.rename(folder / f"{stem}{manifest.SUFFIX}")
     _sync(folder)
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from dca_daemon.domain.errors import DcaError
 from dca_daemon.ledger.migrate import check_revision
+from dca_daemon.services.backups import runs as backup_runs
 from dca_daemon.web.desk import Desk, desk_of
 from dca_daemon.web.live import live_of
 from dca_daemon.web.rendering import page
@@ -55,6 +56,7 @@ async def show_system(request: Request, test: str = "") -> Response:
         request,
         "system.html",
         daemon=await desk.daemon.read(),
+        backups=await backup_runs.last(desk.db),
         versions=await versions_of(desk),
         connections=tuple(_CONNECTIONS),
         tested=test if test in _CONNECTIONS else None,
