@@ -6,8 +6,7 @@ import psycopg
 import pytest
 
 from dca_daemon.domain.errors import ConflictError, InputError
-from dca_daemon.ledger.db import Database, execute
-from dca_daemon.services import events
+from dca_daemon.ledger.db import Database
 from dca_daemon.services.audit import audit
 from dca_daemon.services.events import Feed
 from dca_daemon.services.intake import Intake, IntakeConfig
@@ -116,27 +115,3 @@ async def test_every_log_tells_and_notifies_at_commit(books: Database, books_db:
     assert payout == {"from": "submitted", "client_id": 4, "amount_sats": 7, "state": "reserved"}
     assert (fixed_run["pool_id"], fixed_run["date"], fixed_run["time"]) == (1, "2026-11-25", "09:00")
     assert released == {"records": 2, "amount_sats": 500}
-
-
-async def test_pruning_leaves_what_webhooks_have_still_to_get(books: Database) -> None:
-    await add(books, "old.one", "old.two", "old.three")
-    feed = Feed(books)
-    ids = [e.event_id for e in (await feed.page(0, kinds=["old"])).events]
-    async with books.transaction() as conn:
-        await execute(conn, "UPDATE event SET at = at - interval '91 days' WHERE kind LIKE 'old.%'")
-        await execute(
-            conn,
-            """INSERT INTO webhook (name, url, secret_encrypted, kinds, after_event_id, created_by)
-               VALUES ('w', 'https://x.example', '', '{*}', :after, 'os:ana')""",
-            after=ids[1],
-        )
-        await execute(
-            conn,
-            """INSERT INTO webhook_delivery (webhook_id, event_id, kind, body, state, ended_at)
-               SELECT id, n, 'k', '', 'delivered', clock_timestamp() - make_interval(days => 28 + n)
-                 FROM webhook, generate_series(0, 2) n""",
-        )
-    assert await events.prune(books) == (2, 1)
-    page = await feed.page(0, kinds=["old"])
-    assert [e.kind for e in page.events] == ["old.three"] and page.oldest_id == ids[2]
-    assert await events.prune(books, keep_days=100) == (0, 0)

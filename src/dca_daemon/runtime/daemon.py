@@ -1,7 +1,8 @@
 """`dca-daemon run`: everything together, for years.
 
     http, watchdog ─────────────────────────────── from the start, also on standby
-    wait for the lock ─► leader, listener, scanner, intake, payer and its signals, fixed, releaser, reconciler
+    wait for the lock ─► leader, listener, scanner, intake, payer and its signals, fixed, releaser, reconciler,
+                         forgetter
                       ─► lost? wait again
 
 What the daemon needs may be away for any time, in any order: each service waits for what it needs by itself.
@@ -30,6 +31,7 @@ from dca_daemon.payouts.payer import Payer
 from dca_daemon.runtime import sdnotify, wiring
 from dca_daemon.runtime.booker import SILENT_SECONDS, Booker
 from dca_daemon.runtime.fixed_runner import FixedRunner
+from dca_daemon.runtime.forgetter import Forgetter
 from dca_daemon.runtime.health import HealthServer, health_app
 from dca_daemon.runtime.heartbeats import Heartbeats
 from dca_daemon.runtime.leader import LeaderLock
@@ -42,7 +44,7 @@ from dca_daemon.runtime.settings import Settings
 from dca_daemon.runtime.status_board import StatusBoard
 from dca_daemon.runtime.supervisor import Service, stop_on_signals, supervise
 from dca_daemon.runtime.tasks import follow, pause, until_stopped
-from dca_daemon.services import baseline, commission_release, destinations, pools
+from dca_daemon.services import baseline, commission_release, destinations, pools, retention
 from dca_daemon.services.intake import Intake
 from dca_daemon.services.rates import Rates
 from dca_daemon.services.reconcile import ReconcileConfig, Sides, reconcile
@@ -64,6 +66,7 @@ _SECTIONS = (
     "fixed",
     "watch",
     "notify",
+    "retention",
     "http",
 )
 _GRACE_SECONDS = 6.0
@@ -248,6 +251,9 @@ class Daemon:
         rates = Rates(self._db, self._price_feed, wiring.rates_config(self._settings))
         runner = FixedRunner(self._db, rates, self._payer.wake, retry_seconds=self._settings.fixed.retry_seconds)
         services["fixed"] = lambda: until_stopped(session, runner.run())
+        keep = wiring.keep(self._settings)
+        forgetter = Forgetter(lambda: retention.forget(self._db, keep))
+        services["forgetter"] = lambda: until_stopped(session, forgetter.run())
         if self._settings.payouts.enabled:
             services["payer"] = lambda: self._pay(session)
             # What people book through the command line and the console is paid as soon.

@@ -35,6 +35,7 @@ from dca_daemon.runtime.settings_model_daemon import (
     LogSettings,
     PayoutsSettings,
     ReconcileSettings,
+    RetentionSettings,
     SecuritySettings,
     WatchSettings,
 )
@@ -145,6 +146,10 @@ class Settings:
     @property
     def notify(self) -> NotifySettings:
         return self._get(NotifySettings)
+
+    @property
+    def retention(self) -> RetentionSettings:
+        return self._get(RetentionSettings)
 
     @property
     def http(self) -> HttpSettings:

@@ -37,6 +37,7 @@ from dca_daemon.runtime.settings_model_daemon import (
     LogSettings,
     PayoutsSettings,
     ReconcileSettings,
+    RetentionSettings,
     SecuritySettings,
     WatchSettings,
 )
@@ -233,6 +234,7 @@ SECTIONS: dict[str, type[Section]] = {
         FixedSettings,
         WatchSettings,
         NotifySettings,
+        RetentionSettings,
         HttpSettings,
         ConsoleSettings,
         LogSettings,

@@ -197,6 +197,33 @@ class WatchSettings(Section):
         return value
 
 
+class RetentionSettings(Section):
+    """How long what is no part of the books is kept; the daemon forgets it every six hours (privacy.md)."""
+
+    section_name: ClassVar[str] = "retention"
+    logins_days: Int = Field(
+        default=30, ge=1, le=3660, description="Sessions and login links of the console, after their end."
+    )
+    failed_logins_days: Int = Field(
+        default=1, ge=1, le=366, description="Failed logins: the name that was typed, and from where."
+    )
+    offers_days: Int = Field(
+        default=1, ge=1, le=30, description="What was entered for a confirmation, encrypted, after its end."
+    )
+    answers_days: Int = Field(
+        default=7, ge=7, le=366, description="What the API answered to an Idempotency-Key, encrypted."
+    )
+    events_days: Int = Field(
+        default=90, ge=1, le=3660, description="The feed of events. What it is made of is in the books."
+    )
+    deliveries_days: Int = Field(
+        default=30, ge=1, le=3660, description="Deliveries to webhooks, with what was sent, after their end."
+    )
+    access_days: Int = Field(
+        default=365, ge=1, le=3660, description="Personal links and API tokens, after they ended."
+    )
+
+
 class HttpSettings(Section):
     """The daemon's own HTTP server: health, metrics, status."""
 

@@ -25,7 +25,7 @@ from dca_daemon.runtime.notify_targets import open_targets
 from dca_daemon.runtime.settings import Settings
 from dca_daemon.runtime.version import program_version
 from dca_daemon.runtime.watcher import Check, ClockWatch, DiskWatch, UnknownWatch, WalletWatch, Watcher
-from dca_daemon.services import alert_state
+from dca_daemon.services import alert_state, retention
 from dca_daemon.services.backups.drill import DrillConfig, with_database
 from dca_daemon.services.backups.make import BackupConfig
 from dca_daemon.services.backups.restore import Target
@@ -164,6 +164,11 @@ def intake_config(settings: Settings) -> IntakeConfig:
         charge=lamassu.charge,
         new_machines_wait=settings.pool.new_machines_wait,
     )
+
+
+def keep(settings: Settings) -> retention.Keep:
+    """How long what is no part of the books is kept."""
+    return retention.Keep(**settings.retention.model_dump())
 
 
 def payer_config(settings: Settings) -> PayerConfig:

@@ -19,17 +19,14 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.errors import ConflictError, InputError
-from dca_daemon.ledger.db import Database, execute, one, rows, scalar
+from dca_daemon.ledger.db import Database, one, rows, scalar
 
-KEEP_DAYS = 90
-KEEP_DELIVERIES_DAYS = 30
 PAGE_MAX = 1000
 KINDS_MAX = 50
 EVERYTHING = "*"
 _KIND = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)*")
 _SETTLE_SECONDS = 0.5  # how long a reader waits for a transaction that is about to end
 _SETTLE_STEP_SECONDS = 0.02
-_PRUNE_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,40 +172,3 @@ async def _adding(conn: AsyncConnection) -> frozenset[str]:
               AND pid IS DISTINCT FROM pg_backend_pid()""",
     )
     return frozenset(r.virtualtransaction for r in found)
-
-
-async def prune(
-    db: Database, *, keep_days: int = KEEP_DAYS, keep_deliveries_days: int = KEEP_DELIVERIES_DAYS
-) -> tuple[int, int]:
-    """Forgets old events, but none that a webhook has still to be sent, and deliveries that ended long ago.
-
-    How many of each. The logs that events are made of stay.
-    """
-    events = await _in_portions(
-        db,
-        """DELETE FROM event WHERE id IN (
-               SELECT id FROM event
-                WHERE at < clock_timestamp() - make_interval(days => :days)
-                  AND id <= coalesce((SELECT min(after_event_id) FROM webhook WHERE disabled_at IS NULL), id)
-                ORDER BY at LIMIT :portion)""",
-        keep_days,
-    )
-    deliveries = await _in_portions(
-        db,
-        """DELETE FROM webhook_delivery WHERE id IN (
-               SELECT id FROM webhook_delivery
-                WHERE ended_at < clock_timestamp() - make_interval(days => :days) LIMIT :portion)""",
-        keep_deliveries_days,
-    )
-    return events, deliveries
-
-
-async def _in_portions(db: Database, sql: str, days: int) -> int:
-    """Small transactions: who reads the feed waits for each."""
-    total = 0
-    while True:
-        async with db.transaction() as conn:
-            count = await execute(conn, sql, days=days, portion=_PRUNE_AT_ONCE)
-        total += count
-        if count < _PRUNE_AT_ONCE:
-            return total

@@ -26,7 +26,6 @@ T = TypeVar("T")
 Facts = Sequence[tuple[str, str]]  # what a preview tells: name and value
 
 INTENT_MINUTES = 30
-KEY_DAYS = 7
 KEY_MAX_CHARS = 128
 
 
@@ -225,20 +224,6 @@ async def _answered(
             "this Idempotency-Key came with another request before", remedy="take a new key for it"
         )
     return Answer(stored.status, keys.decrypt(bytes(stored.body_sealed)), again=True)
-
-
-async def prune(db: Database) -> int:
-    """Forgets offers and keys that are over."""
-
-    async def work(conn: AsyncConnection) -> int:
-        gone = await execute(conn, "DELETE FROM intent WHERE expires_at < now() - interval '1 day'")
-        return gone + await execute(
-            conn,
-            "DELETE FROM idempotency_key WHERE created_at < now() - make_interval(days => :days)",
-            days=KEY_DAYS,
-        )
-
-    return await db.run(work)
 
 
 def _hash(token: str) -> bytes:

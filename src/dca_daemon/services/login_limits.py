@@ -15,7 +15,6 @@ WINDOW = timedelta(minutes=15)
 NAME_TRIES = 5
 ADDRESS_TRIES = 20
 FIRST_WAIT = timedelta(seconds=30)  # after the last free try; doubled with each further one, up to the window
-KEPT = timedelta(days=1)
 _NAME_CHARS = 40
 
 
@@ -58,13 +57,6 @@ async def succeeded(conn: AsyncConnection, *, name: str, address: str) -> None:
         "DELETE FROM login_failure WHERE name = :name AND address = :address",
         name=typed_name(name),
         address=place(address),
-    )
-
-
-async def prune(conn: AsyncConnection) -> int:
-    """Forgets what is too old to count."""
-    return await execute(
-        conn, "DELETE FROM login_failure WHERE at < clock_timestamp() - CAST(:kept AS interval)", kept=KEPT
     )
 
 

@@ -24,7 +24,6 @@ log = structlog.get_logger()
 
 TOUCH = timedelta(minutes=1)
 LINK_MINUTES = 10
-_KEPT = timedelta(days=30)
 _TOKEN_BYTES = 32
 
 
@@ -232,21 +231,6 @@ async def log_in_by_link(db: Database, token: str, *, visitor: Visitor, limits: 
     name, session = done
     log.info("console.login", user=name, address=visitor.address, by="link")
     return session
-
-
-async def prune(db: Database) -> int:
-    """Forgets sessions and links that ended long ago, and old failed logins; how many."""
-
-    async def work(conn: AsyncConnection) -> int:
-        ended = await execute(
-            conn, "DELETE FROM console_session WHERE expires_at < now() - CAST(:kept AS interval)", kept=_KEPT
-        )
-        used = await execute(
-            conn, "DELETE FROM login_link WHERE expires_at < now() - CAST(:kept AS interval)", kept=_KEPT
-        )
-        return ended + used + await login_limits.prune(conn)
-
-    return await db.run(work)
 
 
 async def _begin(conn: AsyncConnection, user_id: int, visitor: Visitor, limits: Limits) -> str:

@@ -15,9 +15,8 @@ from dca_daemon.runtime import sdnotify, wiring
 from dca_daemon.runtime.health import HealthServer
 from dca_daemon.runtime.settings import Settings
 from dca_daemon.runtime.supervisor import Service, stop_on_signals, supervise
-from dca_daemon.runtime.tasks import pause
 from dca_daemon.runtime.zone import local_zone
-from dca_daemon.services import destinations, events, intents, sessions, users
+from dca_daemon.services import destinations, users
 from dca_daemon.web.app import create_app
 from dca_daemon.web.daemon_status import DaemonStatus
 from dca_daemon.web.desk import Desk
@@ -27,7 +26,6 @@ log = structlog.get_logger()
 
 NEEDED = ("database", "pool", "security", "lamassu", "fixed", "http", "console")
 _GRACE_SECONDS = 5.0
-_TIDY_SECONDS = 3600.0
 
 
 async def run_console(settings: Settings) -> None:
@@ -66,7 +64,6 @@ async def serve(settings: Settings, stop: asyncio.Event, started: Callable[[str]
         every: dict[str, Service] = {
             **services,
             "http": lambda: server.run(stop),
-            "tidying": lambda: _tidy(desk, stop),
         }
         await supervise(every, stop, _GRACE_SECONDS)
     finally:
@@ -98,15 +95,3 @@ def _daemon_url(settings: Settings) -> str | None:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
-
-
-async def _tidy(desk: Desk, stop: asyncio.Event) -> None:
-    """Forgets what is over: offers, keys, sessions, events."""
-    while not stop.is_set():
-        try:
-            await intents.prune(desk.db)
-            await sessions.prune(desk.db)
-            await events.prune(desk.db)
-        except Exception as error:  # noqa: BLE001 - nothing depends on it, and it is tried again
-            log.warning("console.tidying-failed", error=str(error))
-        await pause(stop, _TIDY_SECONDS)

@@ -14,7 +14,7 @@ from dca_daemon.domain.errors import ConfigError, DatabaseError
 from dca_daemon.ledger import lock_keys
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.cipher import KeyRing
-from dca_daemon.services import events, webhook_deliveries
+from dca_daemon.services import webhook_deliveries
 from dca_daemon.services.events import Feed
 from dca_daemon.services.subscriptions import Subscriptions
 from dca_daemon.services.webhook_deliveries import Attempt, Target
@@ -24,7 +24,6 @@ log = structlog.get_logger()
 
 _IDLE_SECONDS = 30.0
 _STANDBY_SECONDS = 5.0
-_PRUNE_SECONDS = 6 * 3600.0
 _AT_ONCE = 8  # webhooks that are sent to at the same time
 _IN_A_ROW = 50  # deliveries, then the others' turn
 _REST_FIRST_SECONDS = 1.0
@@ -78,7 +77,6 @@ class WebhookSender:
         self._config = config or WebhookHttpConfig()
         self._clock = clock
         self._rests = _Rests(clock)
-        self._prune_at = 0.0
         self._broken = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -104,7 +102,6 @@ class WebhookSender:
 
     async def send_due(self, stop: asyncio.Event) -> float:
         """One pass, whoever has the lock; in how many seconds the next one is due."""
-        await self._prune()
         await webhook_deliveries.plan(self._db, self._feed)
         targets = await webhook_deliveries.due(self._db)
         ready = [t for t in targets if not self._rests.left_seconds(t.webhook_id)]
@@ -124,14 +121,6 @@ class WebhookSender:
         if faults:
             raise faults[0]
         return await self._next_seconds()
-
-    async def _prune(self) -> None:
-        if self._clock() < self._prune_at:
-            return
-        self._prune_at = self._clock() + _PRUNE_SECONDS
-        forgotten, deliveries = await events.prune(self._db)
-        if forgotten or deliveries:
-            log.info("events.pruned", events=forgotten, deliveries=deliveries)
 
     async def _next_seconds(self) -> float:
         resting = [self._rests.left_seconds(t.webhook_id) for t in await webhook_deliveries.due(self._db)]
