@@ -27,7 +27,7 @@ async def _look(db: Database, expected: ExpectedBackups) -> list[Finding]:
     config = expected.config
     if config.folder is None:
         text = "this program makes no backups: there is no backup.folder in the configuration"
-        return [_found("configured", False, text, "set it up: docs/backup.md", or_else=Level.WARN)]
+        return [judged("backups", "configured", False, text, "set it up: docs/backup.md", or_else=Level.WARN)]
     last = await runs.last(db)
     return [
         _configured(config),
@@ -43,11 +43,13 @@ def _configured(config: BackupConfig) -> Finding:
         place = config.place()
         folder.check(place)
     except DcaError as error:
-        return _found("configured", False, error.message, error.remedy or "see docs/backup.md")
+        return judged("backups", "configured", False, error.message, error.remedy or "see docs/backup.md")
     if not config.recipients:
         text = f"backups in {place} are not encrypted"
-        return _found("configured", False, text, "set backup.recipients: docs/backup.md", or_else=Level.WARN)
-    return _found("configured", True, f"into {place}, for {len(config.recipients)} keys", "")
+        return judged(
+            "backups", "configured", False, text, "set backup.recipients: docs/backup.md", or_else=Level.WARN
+        )
+    return judged("backups", "configured", True, f"into {place}, for {len(config.recipients)} keys", "")
 
 
 async def _programs(db: Database, config: BackupConfig) -> Finding:
@@ -56,38 +58,49 @@ async def _programs(db: Database, config: BackupConfig) -> Finding:
     try:
         using = await asyncio.to_thread(programs.find, major, config.pg_bin)
     except DcaError as error:
-        return _found("pg-dump", False, error.message, error.remedy or "")
-    return _found("pg-dump", True, f"{using.dump} is of PostgreSQL {using.major}", "")
+        return judged("backups", "pg-dump", False, error.message, error.remedy or "")
+    return judged("backups", "pg-dump", True, f"{using.dump} is of PostgreSQL {using.major}", "")
 
 
 def _age(last: Last, max_age_seconds: float) -> Finding:
     if last.good_at is None or last.good_age_seconds is None:
-        return _found(
-            "age", False, "no backup was made yet", "systemctl enable --now dca-backup.timer", or_else=Level.WARN
+        return judged(
+            "backups",
+            "age",
+            False,
+            "no backup was made yet",
+            "systemctl enable --now dca-backup.timer",
+            or_else=Level.WARN,
         )
     text = f"the last good backup is {last.good_age_seconds / 3600:.0f} hours old, of {last.good_at.isoformat()}"
     remedy = "see why: journalctl -u dca-backup; then: systemctl start dca-backup"
-    return _found("age", last.good_age_seconds <= max_age_seconds, text, remedy)
+    return judged("backups", "age", last.good_age_seconds <= max_age_seconds, text, remedy)
 
 
 def _failure(last: Last) -> list[Finding]:
     if last.failed_at is None:
         return []
     text = f"the last try, at {last.failed_at.isoformat()}, failed: {last.error}"
-    return [_found("last-try", False, text, "do what it says; then: systemctl start dca-backup")]
+    return [judged("backups", "last-try", False, text, "do what it says; then: systemctl start dca-backup")]
 
 
 def _drill(last: Last) -> Finding:
     remedy = "dca-daemon backup drill"
     if last.drilled_at is None:
-        return _found(
-            "drill", False, "nobody has tried yet whether a backup can be restored", remedy, or_else=Level.WARN
+        return judged(
+            "backups",
+            "drill",
+            False,
+            "nobody has tried yet whether a backup can be restored",
+            remedy,
+            or_else=Level.WARN,
         )
     recent = datetime.now(UTC) - last.drilled_at < _DRILL_EACH
-    return _found(
-        "drill", recent, f"the last drill was at {last.drilled_at.isoformat()}", remedy, or_else=Level.WARN
+    return judged(
+        "backups",
+        "drill",
+        recent,
+        f"the last drill was at {last.drilled_at.isoformat()}",
+        remedy,
+        or_else=Level.WARN,
     )
-
-
-def _found(name: str, good: bool, text: str, remedy: str, *, or_else: Level = Level.FAIL) -> Finding:
-    return judged("backups", name, good, text, remedy, or_else=or_else)
