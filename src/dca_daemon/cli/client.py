@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dca_daemon.cli import adjust, client_access
+from dca_daemon.cli import adjust, client_access, client_privacy
 from dca_daemon.cli.audit import show_entries
 from dca_daemon.cli.client_views import answered, as_dict, history_dict, info_dict, show_history, show_whole
 from dca_daemon.cli.context import actor, confirm, load, usage_error, with_books, with_wallet
@@ -232,3 +232,4 @@ def _changed(view: ClientView, *, as_json: bool) -> None:
 
 adjust.register(app)
 client_access.register(app)
+client_privacy.register(app)

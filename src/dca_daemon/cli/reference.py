@@ -119,6 +119,8 @@ JSON_KEYS: dict[str, str] = {
     "client activate": "`client`",
     "client deactivate": "`client`",
     "client changes": "`changes` (as `audit`)",
+    "client erase": "`erasure` (`client_id`, `name`, `name_after`, `destinations`, `personal_links`, `tokens`: how "
+    "many, `texts` (`table`, `rows`))",
     "deposit record": "`deposit`; with `--confirm` as `deposit confirm`",
     "deposit confirm": "`deposit` (`id`, `client_id`, `client`, `pool_id`, `pool`, `device_id`, `amount`, "
     "`currency`, `state`, `note`, "

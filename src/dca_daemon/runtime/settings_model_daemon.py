@@ -220,7 +220,7 @@ class RetentionSettings(Section):
         default=30, ge=1, le=3660, description="Deliveries to webhooks, with what was sent, after their end."
     )
     access_days: Int = Field(
-        default=365, ge=1, le=3660, description="Personal links and API tokens, after they ended."
+        default=365, ge=1, le=3660, description="Personal links and tokens of clients, after they ended."
     )
 
 

@@ -151,6 +151,7 @@ async def _check(conn: AsyncConnection, wish: Wish) -> Adjustment:
     if wish.sats is not None and wish.pool is not None:
         raise InputError("sats are in no pool", remedy="leave --pool away", field="pool")
     client_id = await clients.find(conn, wish.client)
+    await clients.refuse_erased(conn, client_id)
     name = await scalar(conn, "SELECT name FROM client WHERE id = :id", id=client_id)
     corrects = (wish.corrects or "").strip() or None
     if wish.sats is not None:

@@ -180,8 +180,21 @@ async def find(conn: AsyncConnection, reference: str) -> int:
     return int(found.id)
 
 
+async def refuse_erased(conn: AsyncConnection, client_id: int) -> None:
+    """Raises `ConflictError` for a client whose personal data were erased: nothing of it changes any more."""
+    erased_at = await scalar(conn, "SELECT erased_at FROM client WHERE id = :id", id=client_id)
+    if erased_at is not None:
+        raise ConflictError(
+            f"client {client_id} was erased on {erased_at:%Y-%m-%d}: it is history",
+            remedy="somebody who comes back is a new client: dca-daemon client add",
+            field="client",
+        )
+
+
 async def refuse_receiver(conn: AsyncConnection, client_id: int, what: str) -> None:
-    """Raises `InputError` for a wallet that only receives commission: it `what` (can have no deposit)."""
+    """Raises `InputError` for a wallet that only receives commission: it `what` (can have no deposit); and as
+    `refuse_erased` does."""
+    await refuse_erased(conn, client_id)
     found = await one(conn, "SELECT name, mode FROM client WHERE id = :id", id=client_id)
     if found.mode == Mode.COMMISSION:
         raise InputError(f"{found.name!r} only receives commission: it {what}", field="client")
@@ -223,6 +236,7 @@ async def _set(
 
     async def work(conn: AsyncConnection) -> int:
         client_id = await find(conn, reference)
+        await refuse_erased(conn, client_id)
         before = await scalar(conn, f"SELECT {column} FROM client WHERE id = :id FOR UPDATE", id=client_id)  # noqa: S608
         if before == value:
             return client_id
@@ -286,7 +300,7 @@ async def check_destination(
     Raises `NotFoundError` or a `WalletError`.
     """
     async with db.transaction() as conn:
-        await find(conn, reference)
+        await refuse_erased(conn, await find(conn, reference))
     return await wallet.check_destination(destination)
 
 
@@ -304,6 +318,7 @@ async def set_checked_destination(
 
     async def work(conn: AsyncConnection) -> int:
         client_id = await find(conn, reference)
+        await refuse_erased(conn, client_id)
         before = await one(
             conn,
             """SELECT d.kind, d.name, d.address, d.wallet_id

@@ -356,5 +356,6 @@ async def _receiver(conn: AsyncConnection, reference: str) -> tuple[int, str]:
             remedy="see: dca-daemon commission show, client list; a new one: dca-daemon commission add-receiver",
             field="shares",
         ) from None
+    await clients.refuse_erased(conn, client_id)
     found = await one(conn, "SELECT name FROM client WHERE id = :id", id=client_id)
     return client_id, found.name

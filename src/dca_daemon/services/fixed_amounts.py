@@ -84,6 +84,7 @@ async def change(
         client_id = await clients.find(conn, client)
         where = await pools.find(conn, pool_reference)
         await lock_pool(conn, where.pool_id)
+        await clients.refuse_erased(conn, client_id)
         await _refuse_receiver(conn, client_id)
         before = await _amount(conn, client_id, where)
         if before is None and per_day is None:

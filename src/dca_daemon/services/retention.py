@@ -50,8 +50,9 @@ RULES: Mapping[str, Rule] = {
         "at < :until AND id <= coalesce((SELECT min(after_event_id) FROM webhook WHERE disabled_at IS NULL), id)",
         "events_days",
     ),
+    # Of clients only: the names of the others' tokens are actors of the audit log, and are not given again.
     "personal_links": Rule("client_link", "revoked_at < :until", "access_days"),
-    "tokens": Rule("api_token", "least(revoked_at, expires_at) < :until", "access_days"),
+    "tokens": Rule("api_token", "client_id IS NOT NULL AND least(revoked_at, expires_at) < :until", "access_days"),
     # A former destination that was never paid to belongs to nobody: no row leads from it to its client. Just after
     # a change a payout may still be about to be reserved for the old one.
     "destinations": Rule(
