@@ -13,6 +13,7 @@ from dca_daemon.cli.reference import JSON_KEYS, commands, markdown, options_of
 
 PAGE = (Path(__file__).parents[2] / "docs/cli.md").read_text(encoding="utf-8")
 ALL = dict(commands())
+WITHOUT_JSON = ("run", "console", "db new-key", "backup new-key", "ledger export", "client export")
 
 
 def section(name: str) -> str:
@@ -47,7 +48,7 @@ def test_every_exit_status_is_documented() -> None:
 def test_every_command_that_prints_data_has_json() -> None:
     for name, command in ALL.items():
         has_json = any("--json" in parameter.opts for parameter in options_of(command))
-        assert has_json == (name not in ("run", "console", "db new-key", "backup new-key", "ledger export")), name
+        assert has_json == (name not in WITHOUT_JSON), name
         assert has_json == (name in JSON_KEYS), name
 
 

@@ -119,8 +119,11 @@ JSON_KEYS: dict[str, str] = {
     "client activate": "`client`",
     "client deactivate": "`client`",
     "client changes": "`changes` (as `audit`)",
-    "client erase": "`erasure` (`client_id`, `name`, `name_after`, `destinations`, `personal_links`, `tokens`: how "
-    "many, `texts` (`table`, `rows`))",
+    "client import": "`import_id`: null until it is done, `source`, `clients` (`external_id`: its number there, "
+    "`name`, `mode`, `status`, `destination_kind`, `destination`, `balances` (`pool`, `currency`, `balance`, "
+    "`pending`)), `problems`, `notes`",
+    "client erase": "`erasure` (`client_id`, `name`, `name_after`, `destinations`, `personal_links`, `tokens`: "
+    "how many, `texts` (`table`, `rows`))",
     "deposit record": "`deposit`; with `--confirm` as `deposit confirm`",
     "deposit confirm": "`deposit` (`id`, `client_id`, `client`, `pool_id`, `pool`, `device_id`, `amount`, "
     "`currency`, `state`, `note`, "

@@ -23,7 +23,12 @@ API_PATH = "/api/v1"
 
 # What can be done, by the name that the API's documentation puts it under.
 DEEDS: dict[str, tuple[Action[Any, Any], ...]] = {
-    "clients": (*deeds.clients.ACTIONS, *deeds.client_access.ACTIONS, *deeds.adjustments.ACTIONS),
+    "clients": (
+        *deeds.clients.ACTIONS,
+        *deeds.client_access.ACTIONS,
+        *deeds.client_privacy.ACTIONS,
+        *deeds.adjustments.ACTIONS,
+    ),
     "deposits": deeds.deposits.ACTIONS,
     "cash-outs": deeds.cash_outs.ACTIONS,
     "payouts": deeds.payouts.ACTIONS,
@@ -57,6 +62,7 @@ _PAGES = (
 _API = (
     api.clients,
     api.client_access,
+    api.client_privacy,
     api.adjustments,
     api.deposits,
     api.cash_outs,

@@ -146,8 +146,8 @@ async def apply(
             j=json.dumps({"origin": origin, "currency": plan.currency, **plan.sums()}),
         )
         for client in plan.clients:
-            await _import_client(conn, keys, client, chosen[client.external_id], where, import_id, actor)
-        await _post(conn, import_id, where, actor)
+            await import_client(conn, keys, client, chosen[client.external_id], where, import_id, SOURCE, actor)
+        await post_openings(conn, import_id, actor)
         done = await _read_back(conn, import_id)
         _compare(plan, done)
         summary = {"origin": origin, "currency": plan.currency, **plan.sums()}
@@ -164,15 +164,17 @@ async def apply(
     return import_id, done
 
 
-async def _import_client(
+async def import_client(
     conn: AsyncConnection,
     keys: KeyRing,
     theirs: Theirs,
     receiver: Receiver,
     where: Pool,
     import_id: int,
+    source: str,
     actor: str,
-) -> None:
+) -> int:
+    """One client with what it had in `source`; its opening is not in the journal yet. Its id here."""
     client_id: int = await scalar(
         conn,
         """INSERT INTO client (name, mode, status, destination_id) VALUES (:name, :mode, :status, :to)
@@ -184,9 +186,9 @@ async def _import_client(
     )
     deposit_id = None
     if theirs.left_minor:
-        deposit_id = await _deposit(conn, client_id, where, theirs.left_minor, "confirmed", NOTE)
+        deposit_id = await add_deposit(conn, client_id, where, theirs.left_minor, "confirmed", NOTE)
     for minor, note in theirs.pending:
-        await _deposit(conn, client_id, where, minor, "pending", note)
+        await add_deposit(conn, client_id, where, minor, "pending", note)
     if theirs.daily_minor is not None:
         await execute(
             conn,
@@ -212,7 +214,7 @@ async def _import_client(
            VALUES (:client, :import, :source, :external_id, :pool_id, :deposited_minor, :converted_minor,
                    :left_minor, :received_sats, :deposit)""",
         client=client_id,
-        source=SOURCE,
+        source=source,
         deposit=deposit_id,
         **{"import": import_id},
         **opening,
@@ -221,11 +223,13 @@ async def _import_client(
     shown = describe(to.kind, to.address, to.wallet_id, receiver.info.name)
     after = {"name": theirs.name, "mode": theirs.mode, "status": theirs.status, "destination": shown, **opening}
     await audit(conn, actor=actor, action="client.import", subject=f"client:{client_id}", after=after)
+    return client_id
 
 
-async def _deposit(
+async def add_deposit(
     conn: AsyncConnection, client_id: int, where: Pool, minor: int, state: str, note: str | None
 ) -> int:
+    """A deposit's row; a confirmed one is not in the journal yet. Its id."""
     deposit_id: int = await scalar(
         conn,
         """INSERT INTO deposit (client_id, pool_id, amount_minor, state, note, confirmed_at)
@@ -240,20 +244,28 @@ async def _deposit(
     return deposit_id
 
 
-async def _post(conn: AsyncConnection, import_id: int, where: Pool, actor: str) -> None:
-    """The opening balances, as any confirmed deposit is booked."""
+async def post_openings(conn: AsyncConnection, import_id: int, actor: str) -> None:
+    """The opening balances of an import, as any confirmed deposit is booked."""
+    found = await rows(
+        conn, "SELECT deposit_id FROM client_opening WHERE import_id = :i AND deposit_id IS NOT NULL", i=import_id
+    )
+    await post_deposits(conn, [r.deposit_id for r in found], actor)
+
+
+async def post_deposits(conn: AsyncConnection, deposit_ids: Sequence[int], actor: str) -> None:
+    """Confirmed deposits of which only the rows are there."""
     found = await rows(
         conn,
-        """SELECT d.id, d.client_id, d.amount_minor, d.confirmed_at
-             FROM client_opening o JOIN deposit d ON d.id = o.deposit_id WHERE o.import_id = :i ORDER BY d.id""",
-        i=import_id,
+        """SELECT d.id, d.client_id, d.amount_minor, d.confirmed_at, p.id AS pool_id, p.currency
+             FROM deposit d JOIN pool p ON p.id = d.pool_id WHERE d.id = ANY(:ids) ORDER BY d.id""",
+        ids=list(deposit_ids),
     )
     entries = [
         deposit_confirmed(
             deposit_id=r.id,
             client_id=r.client_id,
-            pool_id=where.pool_id,
-            currency=where.currency,
+            pool_id=r.pool_id,
+            currency=r.currency,
             amount_minor=r.amount_minor,
             happened_at=r.confirmed_at,
             actor=actor,

@@ -11,7 +11,7 @@ from dca_daemon.payouts.wallet import Wallet as PayingWallet
 from dca_daemon.services.importing.satmachine import Plan
 from dca_daemon.services.importing.tables import Wallet
 
-_UNCHECKED = "not checked"
+UNCHECKED = "not checked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ def receivers(
             found[client.external_id] = Receiver(address, DestinationInfo(where.lower()))
         elif where is not None:  # perhaps another wallet than there: its id is learnt from the first invoice
             destination = Destination(DestinationKind.LNBITS, invoice_key=where)
-            found[client.external_id] = Receiver(destination, DestinationInfo(_UNCHECKED))
+            found[client.external_id] = Receiver(destination, DestinationInfo(UNCHECKED))
         elif wallet is not None:
             key = wallet.invoice_key
             destination = Destination(DestinationKind.LNBITS, wallet_id=client.wallet_id, invoice_key=key)
-            found[client.external_id] = Receiver(destination, DestinationInfo(wallet.name or _UNCHECKED))
+            found[client.external_id] = Receiver(destination, DestinationInfo(wallet.name or UNCHECKED))
         else:
             problems.append(
                 f"{client.name}: no invoice key is known for its wallet {client.wallet_id or '(none)'}"

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from dca_daemon.domain.rights import Role
-from dca_daemon.services import adjustments, api_tokens, client_access, client_series, clients
+from dca_daemon.services import adjustments, api_tokens, client_access, client_data, client_series, clients
 from dca_daemon.services.client_lists import ClientOrder
 from dca_daemon.services.clients import Mode, Status
 from dca_daemon.web.api.clients import statement_csv
@@ -17,7 +17,7 @@ from dca_daemon.web.client_charts import POINTS, price_charts, stacked_chart
 from dca_daemon.web.desk import desk_of
 from dca_daemon.web.listing import PAGE, After, RowId, linked
 from dca_daemon.web.rendering import page
-from dca_daemon.web.rights import Person, viewer
+from dca_daemon.web.rights import Person, admin, viewer
 
 router = APIRouter(prefix="/clients")
 
@@ -97,3 +97,12 @@ async def list_adjustments(request: Request, client_id: RowId, after: After = No
 async def download_statement(request: Request, client_id: RowId) -> StreamingResponse:
     """Every record as a line of CSV."""
     return await statement_csv(desk_of(request).db, client_id)
+
+
+@router.get("/{client_id}/data.json", dependencies=[Depends(admin)])
+async def download_data(request: Request, client_id: RowId) -> JSONResponse:
+    """All that is kept of a client, for itself."""
+    found = await client_data.everything(desk_of(request).db, str(client_id))
+    return JSONResponse(
+        found, headers={"Content-Disposition": f'attachment; filename="client-{client_id}-data.json"'}
+    )
