@@ -33,7 +33,7 @@ from tests.fixtures.postgres import TestDb
 from tests.ledger.filled import invoice, reserve, settle, submit
 from tests.services.builders import sql, success, value
 
-NAME, FORMER, ADDRESS, PHONE = "José Núñez", "Pepe (tienda)", "pepe@pay.example", "+502 5555-1234"
+NAME, FORMER, ADDRESS, PHONE = "José Núñez", 'Pepe "el (tío)" 50%', "pepe@pay.example", "+502 5555-1234"
 WORDS = (NAME, FORMER, ADDRESS, PHONE, "4ae2wallet")
 OTHER = "José Núñez Soto"  # another person, whose name contains his
 ME = "os:operator"

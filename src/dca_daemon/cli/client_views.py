@@ -24,6 +24,7 @@ def as_dict(view: ClientView) -> dict[str, Any]:
         "destination_kind": view.destination_kind,
         "destination": view.destination,
         "created_at": iso(view.created_at),
+        "erased_at": iso(view.erased_at),
         "balances": [
             {
                 "pool_id": b.pool_id,
@@ -51,6 +52,7 @@ def show_whole(view: ClientView) -> None:
             ("Mode", f"{view.mode}, {view.status}"),
             ("Paid to", f"{view.destination} ({view.destination_kind})"),
             ("Since", when(view.created_at)),
+            *([] if view.erased_at is None else [("Erased", when(view.erased_at))]),
             ("Owed", sats_text(view.owed_sats)),
             ("On its way", sats_text(view.in_payout_sats)),
             ("Received", sats_text(view.settled_sats)),

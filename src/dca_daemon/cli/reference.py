@@ -108,7 +108,7 @@ JSON_KEYS: dict[str, str] = {
     "`last_used_at`; `may_switch_mode`, `may_change_amount`)",
     "client allow": "`access` (as `client access`)",
     "client show": "`client` (`id`, `name`, `mode`, `status`, `destination_kind`, `destination`, `created_at`, "
-    "`balances` with `pool_id`, `pool`, `currency`, `balance`, `pending`, `deposited`, `owed_sats`, "
+    "`erased_at`, `balances` with `pool_id`, `pool`, `currency`, `balance`, `pending`, `deposited`, `owed_sats`, "
     "`in_payout_sats`, `settled_sats`, `credit_sats`, `records`), `records` (`id`, `type`, `cash_out_id`, "
     "`happened_at`, `booked_at`, `sats`, `fiat`, `currency`, `fiat_per_btc`, `state`, `payout_id`)",
     "client set": "`client`",

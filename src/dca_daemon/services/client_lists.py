@@ -50,8 +50,8 @@ async def page_ids(
 
 
 VIEW = """
-    SELECT c.id, c.name, c.mode, c.status, c.created_at, d.kind, d.name AS destination_name, d.address,
-           d.wallet_id,
+    SELECT c.id, c.name, c.mode, c.status, c.created_at, c.erased_at, d.kind, d.name AS destination_name,
+           d.address, d.wallet_id,
            (SELECT coalesce(sum(r.sats), 0) FROM distribution_record r
              WHERE r.client_id = c.id AND r.state = 'owed') AS owed,
            (SELECT coalesce(sum(p.amount_sats + p.credit_sats), 0) FROM payout p

@@ -73,6 +73,7 @@ class ClientView:
     settled_sats: int
     credit_sats: int  # received ahead of the books: used up by what it is owed next
     records: int
+    erased_at: datetime | None = None  # since when it is history, without its personal data
 
 
 async def add(
@@ -392,6 +393,7 @@ async def _views(conn: AsyncConnection, ids: list[int]) -> list[ClientView]:
             settled_sats=int(r.settled),
             credit_sats=r.credit,
             records=r.records,
+            erased_at=r.erased_at,
         )
         for r in await rows(conn, client_lists.VIEW, ids=int_array(ids))
     ]

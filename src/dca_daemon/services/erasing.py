@@ -8,6 +8,7 @@ rules for that; docs/privacy.md says what stays, and docs/decisions.md why it is
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -150,13 +151,13 @@ def _variants(words: Collection[str]) -> list[str]:
         for form in ("NFC", "NFD"):
             text = unicodedata.normalize(form, word)
             for written in (text, text.lower(), text.upper()):
-                found |= {written, json.dumps(written)[1:-1]}
+                found |= {written, *(json.dumps(written, ensure_ascii=way)[1:-1] for way in (True, False))}
     return sorted(found, key=lambda word: (-len(word), word))
 
 
 def _refuse_naming(reason: str, words: Collection[str]) -> None:
     text = unicodedata.normalize("NFC", reason).lower()
-    if any(word.lower() in text for word in words):
+    if any(re.search(rf"(?<!\w){re.escape(word.lower())}(?!\w)", text) for word in words):
         raise InputError(
             "this reason names the client, and is kept",
             remedy="say it without, such as: asked for by letter of 2026-11-25",

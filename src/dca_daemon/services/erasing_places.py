@@ -180,7 +180,7 @@ class Places:
             self.conn,
             f"UPDATE {table} SET {sets} WHERE ({found}) AND ({differs})",  # noqa: S608 - our own names
             id=self.client_id,
-            likes=[f"%{_literal(word)}%" for word in self.words],
+            likes=list({f"%{_literal(word).lower()}%" for word in self.words}),
         )
 
 

@@ -16,7 +16,8 @@ class Named(StrEnum):
 
 
 _QUERIES = {
-    Named.CLIENTS: "SELECT name FROM client WHERE mode <> 'commission' ORDER BY status, lower(name) LIMIT :limit",
+    Named.CLIENTS: """SELECT name FROM client WHERE mode <> 'commission' AND erased_at IS NULL
+                        ORDER BY status, lower(name) LIMIT :limit""",
     Named.POOLS: "SELECT name FROM pool ORDER BY id LIMIT :limit",
     Named.MACHINES: "SELECT coalesce(name, device_id) AS name FROM machine ORDER BY first_seen_at LIMIT :limit",
 }

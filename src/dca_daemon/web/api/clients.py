@@ -56,6 +56,7 @@ class ClientOut(Out):
     settled_sats: int
     credit_sats: int = Field(description="Paid ahead: used up by what it is owed next.")
     records: int
+    erased_at: datetime | None = Field(description="Since when it is history, without its personal data.")
 
     @classmethod
     def of(cls, view: ClientView) -> ClientOut:
