@@ -41,6 +41,8 @@ from dca_daemon.cli import (
     recover,
     report,
     run,
+    shadow,
+    simulate,
     token,
     treasury,
     user,
@@ -66,6 +68,7 @@ app = typer.Typer(
 run.register(app)
 init.register(app)
 reconcile.register(app)
+simulate.register(app)
 cash_out_decisions.register(cash_out.app)
 cash_out.app.command("reverse")(distribution.reverse_cash_out)
 for group in (
@@ -86,6 +89,7 @@ for group in (
     report,
     ledger,
     importing,
+    shadow,
     user,
     token,
     webhook,

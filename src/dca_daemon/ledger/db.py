@@ -60,8 +60,9 @@ class _Connection(psycopg.AsyncConnection[Any]):
 class Database:
     """Hands out transactions on our own PostgreSQL.
 
-    What waiting can mend comes out as `DatabaseError`. `url` has the form `postgresql+psycopg://…`. The server
-    ends a statement after `statement_timeout_seconds`, and a little later we hang up; None: any time will do.
+    What waiting can mend comes out as `DatabaseError`. `url` has the form `postgresql+psycopg://…`; settings
+    in its `options` hold beside ours. The server ends a statement after `statement_timeout_seconds`, and a little
+    later we hang up; None: any time will do.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Database:
         parsed = parse_url(url)
         patience = statement_timeout_seconds
         options = _OPTIONS if patience is None else f"{_OPTIONS} -c statement_timeout={int(patience * 1000)}ms"
+        options = f"{_given_options(parsed)} {options}".lstrip()
 
         async def connect(*args: Any, **parameters: Any) -> _Connection:
             conn = await _Connection.connect(*args, **parameters)
@@ -190,6 +192,19 @@ def parse_url(url: str) -> URL:
     if parsed.drivername != DRIVER:
         raise _no_address()
     return parsed
+
+
+def _given_options(parsed: URL) -> str:
+    given = parsed.query.get("options", "")
+    return given if isinstance(given, str) else " ".join(given)
+
+
+def with_options(url: str, options: str, *, database: str | None = None) -> str:
+    """The same address with further session settings, as `-c name=value`; perhaps of another database there."""
+    parsed = parse_url(url)
+    given = f"{_given_options(parsed)} {options}".lstrip()
+    parsed = parsed.update_query_dict({"options": given}).set(database=database or parsed.database)
+    return parsed.render_as_string(hide_password=False)
 
 
 def _no_address() -> ConfigError:

@@ -10,4 +10,5 @@ MANUAL_ENTRY = 0x0DCA_0000_0004  # one entry at a time: two of one reference mus
 COMMISSION = 0x0DCA_0000_0005  # changing the shares, and releasing what is gathered
 WEBHOOKS = 0x0DCA_0000_0006  # the session lock of the process that sends webhooks
 USERS = 0x0DCA_0000_0007  # changing who may use the console: an admin must be left
+SCRATCH = 0x0DCA_0000_0008  # the session lock of who works in a scratch place; plus its number
 POOL_CLASS = 0x0DCA_0001  # the first half of a two-part key; the second is the pool's id

@@ -26,7 +26,7 @@ from dca_daemon.services.pools import pools_of_machines
 log = structlog.get_logger()
 
 SOURCE = "lamassu"
-_LATE_AT_MOST = timedelta(days=31)  # between a cash-out's creation and its dispense
+LATE_AT_MOST = timedelta(days=31)  # between a cash-out's creation and its dispense
 
 
 class Source(Protocol):
@@ -165,7 +165,7 @@ async def _divide(
     Only the time of the dispense tells, and looking it up may cost Lamassu a scan: it is asked for only where
     it can matter, for rows that were created up to a month before.
     """
-    close = [row.external_id for row in page if at - _LATE_AT_MOST <= row.created < at]
+    close = [row.external_id for row in page if at - LATE_AT_MOST <= row.created < at]
     timed = {row.external_id: row for row in await source.fetch(close)} if close else {}
     rows_now = [timed.get(row.external_id, row) for row in page]
     before = [row for row in rows_now if (row.dispensed_at or row.created) < at]

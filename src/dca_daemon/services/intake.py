@@ -116,7 +116,7 @@ class Intake:
             _raise_if_ours(error)
             log.error("intake.batch-refused", rows=len(batch), error=_why(error))
             result = IntakeResult()
-            for row in sorted(batch, key=_in_time):
+            for row in sorted(batch, key=in_time):
                 result.extend(await self._process_alone(row))
         log_result(result)
         return result
@@ -173,7 +173,7 @@ class Intake:
         known = await books.known(pool_rows)
         result = IntakeResult()
         to_share: list[tuple[Mirrored, Split, int]] = []
-        for row in sorted(pool_rows, key=_in_time):
+        for row in sorted(pool_rows, key=in_time):
             before = known.get(row.external_id)
             mirrored, parts = self._decide(row, before, places[row.device_id], terms)
             if not mirrored.differs:
@@ -289,7 +289,7 @@ class Intake:
         return booked
 
 
-def _in_time(row: SourceRow) -> tuple[datetime, str]:
+def in_time(row: SourceRow) -> tuple[datetime, str]:
     """The order in which cash-outs are shared: as they happened."""
     return row.dispensed_at or row.created, row.external_id
 
