@@ -13,7 +13,7 @@ import structlog
 
 from dca_daemon.demo.lnbits_server import LnbitsServer
 from dca_daemon.demo.postgres import EmbeddedPostgres
-from tests.bench import big_books, console_pages, figures
+from tests.bench import big_books, console_pages, figures, simulation
 from tests.bench.report import Figure, Report, median_ms
 from tests.bench.setting import Ground
 
@@ -57,6 +57,17 @@ def measure_parts(report: Report, *, quick: bool) -> None:
             postgres.destroy()
 
 
+def measure_simulation(report: Report, *, quick: bool) -> None:
+    """`simulate`, on a server of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        postgres = EmbeddedPostgres(Path(folder) / "postgres")
+        postgres.start()
+        try:
+            asyncio.run(simulation.measure(postgres, report, quick=quick))
+        finally:
+            postgres.destroy()
+
+
 def measure_pages(report: Report, *, quick: bool) -> None:
     """The console on big books, on a server of their own."""
     with EmbeddedPostgres(BIG_BOOKS, big_books.SETTINGS) as server:
@@ -68,12 +79,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller numbers, for a first look")
     parser.add_argument("--pages", action="store_true", help="the console's pages only")
+    parser.add_argument("--simulation", action="store_true", help="`dca-daemon simulate` only")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     report = Report()
-    if not arguments.pages:
+    only = arguments.pages or arguments.simulation
+    if not only:
         measure_parts(report, quick=arguments.quick)
-    measure_pages(report, quick=arguments.quick)
+    if arguments.simulation or not only:
+        measure_simulation(report, quick=arguments.quick)
+    if arguments.pages or not only:
+        measure_pages(report, quick=arguments.quick)
     report.write(RESULTS)
     report.console.file = sys.stdout
     report.console.print(report.table())
