@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -22,10 +20,14 @@ from psycopg import sql
 
 from dca_daemon.demo import atm_scenarios
 from dca_daemon.demo.atm import SimulatedAtm
+from dca_daemon.lamassu import trigger
+from dca_daemon.lamassu.connection import SourceConfig
+from dca_daemon.lamassu.source import LamassuSource
 from dca_daemon.ledger.db import Database
-from dca_daemon.services import commission, intake
+from dca_daemon.services import commission, deposits
 from dca_daemon.services.commission import Wish
-from tests.cli.conftest import Cli, OnBooks, Outcome, write_config
+from dca_daemon.services.intake import Intake, IntakeConfig
+from tests.cli.conftest import Cli, OnBooks, write_config
 from tests.fixtures.postgres import LamassuDb, PostgresServer, TestDb
 from tests.services import builders
 
@@ -112,25 +114,192 @@ async def shop(db: Database) -> None:
     for name, fiat in (("Ana", "20000"), ("Carla", "5000"), ("Till", None)):
         client_id = await builders.client(db, fiat, mode="flow" if fiat else "commission")
         await builders.sql(db, "UPDATE client SET name = :name WHERE id = :id", name=name, id=client_id)
-    wish = Wish(shares=[("Till", "20")])
+    wish = Wish(shares=(("Till", "20"),))
     await commission.apply(db, wish, seen=commission.NO_VERSION, reason=None, actor="test")
 
 
-def test_a(cli: Cli, atm: SimulatedAtm, on_books: OnBooks, books_db: TestDb, lamassu_db: LamassuDb) -> None:
+@pytest.fixture
+def no_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever makes a wallet, a price feed or a key ring fails."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("something that could pay was made")
+
+    for name in ("wallet", "receivers", "payment_book", "price_feed", "key_ring"):
+        monkeypatch.setattr(f"dca_daemon.runtime.wiring.{name}", refuse)
+
+
+@pytest.mark.usefixtures("no_way_out")
+def test_simulate(cli: Cli, atm: SimulatedAtm, on_books: OnBooks, books_db: TestDb, tmp_path: Path) -> None:
     on_books(shop)
-    for name, fiat, days in (("on-chain", 2000, 2), ("on-chain", 4000, 3), ("lightning", 1000, 9)):
+    for name, fiat, days in (
+        ("on-chain", 1000, 9),  # before the time that is asked for
+        ("on-chain", 2000, 2),  # written first, happened second
+        ("on-chain", 4000, 3),
+        ("cancelled-after-notes", 600, 1),
+        ("cancelled", 700, 1),
+    ):
         atm.ago = timedelta(days=days)
         atm_scenarios.run(atm, name, Decimal(fiat))
-    t = time.time()
-    out = cli("simulate", "--since", since(5)).done()
-    print(out.out, out.err, time.time() - t)
-    import cProfile, pstats
+    before = dump(books_db.dsn)
+    found = cli("simulate", "--since", since(5), "--charge", "dispensed", "--compare", "--json").done().json
+    _check_configured(found["configured"])
+    # Charged with the notes themselves, 4:1 as ever: the same sats for more of what they have in.
+    assert [c["charge"] for c in found["cash_outs"]] == ["2000.00", "4000.00"]
+    assert [(c["client"], c["converted"], c["left"], c["sats"]) for c in found["clients"]] == [
+        ("Ana", "4800.00", "15200.00", 581_061),
+        ("Carla", "1200.00", "3800.00", 145_266),
+    ]
+    _check_file(cli, tmp_path)
+    assert dump(books_db.dsn) == before
+    with psycopg.connect(books_db.dsn) as conn:
+        schemas = "SELECT nspname FROM pg_namespace WHERE nspname IN ('shadow', 'simulation')"
+        assert conn.execute(schemas).fetchall() == []
+        assert conn.execute("SELECT count(*) FROM cash_out").fetchone() == (0,)
 
-    pr = cProfile.Profile()
-    pr.enable()
-    t = time.time()
-    out = cli("simulate", "--since", since(5)).done()
-    pr.disable()
-    print("second", time.time() - t)
-    pstats.Stats(pr).sort_stats("cumtime").print_stats(45)
-    assert 0
+
+def _check_configured(found: dict[str, Any]) -> None:
+    two, four = found["cash_outs"]
+    assert part(two, TWO_THOUSAND) == TWO_THOUSAND and shares(two) == SHARES_OF_TWO
+    assert part(four, FOUR_THOUSAND) == FOUR_THOUSAND and shares(four) == SHARES_OF_FOUR
+    (review,) = found["not_distributed"]
+    assert (review["state"], review["reason"], review["fiat"]) == ("review", "paid-and-cancelled", "600.00")
+    assert found["reasons"] == [{"state": "review", "reason": "paid-and-cancelled", "count": 1}]
+    (pool,) = found["pools"]
+    sums = {"cash_outs": 2, "total_sats": 768_600, "clients_sats": 726_327, "commission_shared_sats": 8_454}
+    assert part(pool, sums) == sums and pool["house_sats"] == 22_546 + 11_273
+    assert [(r["receiver"], r["sats"]) for r in found["receivers"]] == [("Till", 8_454)]
+    assert [(c["client"], c["came_in"], c["left"]) for c in found["clients"]] == [
+        ("Ana", "20000.00", "15464.00"),
+        ("Carla", "5000.00", "3866.00"),
+    ]
+
+
+def _check_file(cli: Cli, tmp_path: Path) -> None:
+    """Clients who are in no books: one is in from the beginning, the other comes between the two cash-outs."""
+    path = tmp_path / "clients.toml"
+    later = (datetime.now(UTC) - timedelta(days=2, hours=12)).isoformat()
+    path.write_text(
+        '[[client]]\nname = "Eva"\nfiat = "5000"\n'
+        f'[[client]]\nname = "Luis"\ndeposits = [{{ fiat = 1220.00, at = {later} }}]\n'
+    )
+    found = cli("simulate", "--since", since(5), "--clients", str(path), "--json").done().json
+    two, four = found["cash_outs"]
+    assert shares(four) == [("Eva", "flow", 484_218, "3780.00")]
+    # Eva has 1,220.00 left, as much as Luis: 1,890.00 and 242,109 sats by halves, the odd one to the first.
+    assert shares(two) == [("Eva", "flow", 121_055, "945.00"), ("Luis", "flow", 121_054, "945.00")]
+    assert found["clients_from"] == str(path)
+    path.write_text('[[client]]\nname = "Eva"\nfiat = "5000"\nat = 1\n')
+    cli("simulate", "--since", since(5), "--clients", str(path)).refused("client 1", "'at' is not a key here")
+
+
+@pytest.mark.usefixtures("no_way_out")
+def test_what_simulate_refuses(
+    cli: Cli, on_books: OnBooks, books_db: TestDb, lamassu_db: LamassuDb, postgres_server: PostgresServer
+) -> None:
+    cli("simulate", "--since", "2999-01-01").refused("lies in the future")
+    cli("simulate", "--since", since(1), "--compare").refused("--split-method", status=2)
+    cli("simulate", "--since", since(1), "--database", books_db.database).refused("must be another one")
+    cli("simulate", "--since", since(1), "--database", lamassu_db.database).refused("another program's tables")
+    cli("shadow", "report").refused("there is no shadow", "dca-daemon shadow")
+    assert cli("shadow", "discard", "--yes", "--json").done().json == {"discarded": False}
+    cli("shadow", "--json", "report").refused("behind", status=2)
+
+
+def lines_of(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    """What it prints, as it comes."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield json.loads(line)
+
+
+@pytest.fixture
+def shadow(config: Path, lamassu_db: LamassuDb) -> Iterator[subprocess.Popen[str]]:
+    """The program as an operator runs it, with another rule than the configuration's. It hears of cash-outs."""
+    asyncio.run(trigger.install(lamassu_db.admin_dsn, "dca_cash_out"))
+    command = [
+        sys.executable,
+        "-m",
+        "dca_daemon",
+        "--config",
+        str(config),
+        "shadow",
+        "--charge",
+        "dispensed",
+        "--json",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
+def test_shadow(
+    shadow: subprocess.Popen[str],
+    cli: Cli,
+    atm: SimulatedAtm,
+    on_books: OnBooks,
+    books_db: TestDb,
+    lamassu_db: LamassuDb,
+) -> None:
+    lines = lines_of(shadow)
+    on_books(shop)  # it may have looked already: it follows what comes
+    assert next(lines)["kind"] == "begun"
+    external_id = atm_scenarios.run(atm, "on-chain", Decimal(4000))
+    first = next(lines)
+    assert (first["kind"], first["external_id"], first["charge"]) == ("distributed", external_id, "4000.00")
+    assert shares(first) == [
+        ("Ana", "flow", 387_374, "3200.00"),
+        ("Carla", "flow", 96_844, "800.00"),
+        ("Till", "commission", 5_636, "0.00"),
+    ]
+    on_books(lambda db: live_daemon(db, lamassu_db, external_id))
+    on_books(lambda db: deposit(db, "Carla", "12600"))  # here Carla then has 16,800, as Ana has
+    before = dump(books_db.dsn)
+    second_id = atm_scenarios.run(atm, "on-chain", Decimal(2000))
+    second = next(lines)
+    assert shares(second)[:2] == [("Ana", "flow", 121_055, "1000.00"), ("Carla", "flow", 121_054, "1000.00")]
+    cli("shadow").refused("another dca-daemon works in the shadow")
+    cli("shadow", "discard", "--yes").refused("end it first")
+    assert cli("shadow", "report", "--json").done().json["cash_outs"][0]["external_id"] == second_id
+    shadow.send_signal(signal.SIGINT)
+    report = list(lines)[-1]
+    assert shadow.wait(10) == 0 and report["kind"] == "report"
+    _check_compared(report["in_the_books"], external_id, second_id)
+    assert dump(books_db.dsn) == before
+    _check_afterwards(cli)
+
+
+def _check_compared(found: dict[str, Any], external_id: str, second_id: str) -> None:
+    """The books charged the principal; the other one they do not have yet."""
+    assert (found["alike"], found["differing"]) == (0, 2)
+    first, second = found["differences"]
+    assert (first["external_id"], first["booked"]["charge"], first["here"]["charge"]) == (
+        external_id,
+        "3780.00",
+        "4000.00",
+    )
+    assert shares(first["booked"]) == SHARES_OF_FOUR
+    assert (second["external_id"], second["booked"], second["here"]["charge"]) == (second_id, None, "2000.00")
+
+
+def _check_afterwards(cli: Cli) -> None:
+    cli("shadow").refused("begun with charge dispensed, not principal", "shadow discard")
+    found = cli("shadow", "report", "--json").done().json
+    assert [(c["client"], c["came_in"], c["left"]) for c in found["clients"]] == [
+        ("Ana", "20000.00", "15800.00"),
+        ("Carla", "17600.00", "15800.00"),
+    ]
+    assert cli("shadow", "discard", "--yes", "--json").done().json == {"discarded": True}
+    cli("shadow", "report").refused("there is no shadow")
+
+
+async def live_daemon(db: Database, lamassu_db: LamassuDb, external_id: str) -> None:
+    """What the daemon itself books of it, by its own configuration."""
+    source = LamassuSource(SourceConfig(dsn=lamassu_db.reader_dsn))
+    await Intake(db, IntakeConfig()).process(await source.fetch([external_id]))
+    await source.close()
+
+
+async def deposit(db: Database, client: str, amount: str) -> None:
+    recorded = await deposits.record(db, client=client, amount=amount, currency=None, note=None, actor="test")
+    await deposits.confirm(db, recorded.deposit_id, actor="test")

@@ -249,23 +249,26 @@ JSON_KEYS: dict[str, str] = {
     "`deposited`, `converted`, `left`, `pending`, `received_sats`, `average_fiat_per_btc`, `destination`; once "
     "applied with `client_id`, as the books then have them), `sums` (`clients`, `deposited`, `converted`, `left`, "
     "`pending`, `received_sats`), `problems`, `notes`; once applied: `import_id`",
-    "simulate": "`begun_at`, `clients_from`, `split_method`, `charge`: the rules, `pools` (`pool_id`, `pool`, `currency`, "
-    "`cash_outs`: how many, `fiat`: the notes, `charge`: what clients were charged with the uncovered part, "
-    "`uncovered`, `total_sats`, `principal_sats`, `clients_sats`, `uncovered_sats`, `commission_sats`, "
-    "`commission_shared_sats`, `house_sats`), `clients` (`client_id`, `client`, `mode`, `status`, `pool_id`, "
-    "`pool`, `currency`, `came_in`, `converted`, `left`, `purchases`, `sats`, `average_fiat_per_btc`), "
-    "`receivers` (`client_id`, `receiver`, `records`, `sats`: of commission), `reasons` (`state`: review or "
-    "ignored, `reason`, `count`), `not_distributed` (`external_id`, `state`, `reason`, `text`, `happened_at`, "
-    "`machine`, `fiat`, `fiat_code`, `crypto_atoms`, `crypto_code`), `cash_outs`, the last ones first "
-    "(`external_id`, `happened_at`, `machine`, `pool_id`, `currency`, `fiat`, `charge`, `total_sats`, "
-    "`principal_sats`, `commission_sats`, `house_sats`, `shares` (`client_id`, `client`, `type`: flow or "
-    "commission, `sats`, `fiat`)), `in_the_books`: null where they were not compared (`alike`, `differing`: "
-    "how many, `differences` (`external_id`, `happened_at`, `currency`, `booked`: null where they do not have "
-    "it, and `here`, each `state`, `reason`, `total_sats`, `principal_sats`, `charge`, `house_sats`, "
-    "`shares`)), `seconds`; with --compare `configured`: the same keys, as the configuration says",
+    "simulate": "`since`, `until`, `balances`: now or then, `begun_at`, `clients_from`, `split_method`, "
+    "`charge`: the rules, `pools` (`pool_id`, `pool`, `currency`, `cash_outs`: how many, `fiat`: "
+    "the notes, `charge`: what clients were charged with the uncovered part, `uncovered`, "
+    "`total_sats`, `principal_sats`, `clients_sats`, `uncovered_sats`, `commission_sats`, "
+    "`commission_shared_sats`, `house_sats`), `clients` (`client_id`, `client`, `mode`, `status`, "
+    "`pool_id`, `pool`, `currency`, `came_in`, `converted`, `left`, `purchases`, `sats`, "
+    "`average_fiat_per_btc`), `receivers` (`client_id`, `receiver`, `records`, `sats`: of "
+    "commission), `reasons` (`state`: review or ignored, `reason`, `count`), `not_distributed` "
+    "(`external_id`, `state`, `reason`, `text`, `happened_at`, `machine`, `fiat`, `fiat_code`, "
+    "`crypto_atoms`, `crypto_code`), `cash_outs`, the last ones first (`external_id`, "
+    "`happened_at`, `machine`, `pool_id`, `currency`, `fiat`, `charge`, `total_sats`, "
+    "`principal_sats`, `commission_sats`, `house_sats`, `shares` (`client_id`, `client`, `type`: "
+    "flow or commission, `sats`, `fiat`)), `in_the_books`: null where they were not compared "
+    "(`alike`, `differing`: how many, `differences` (`external_id`, `happened_at`, `currency`, "
+    "`booked`: null where they do not have it, and `here`, each `state`, `reason`, `total_sats`, "
+    "`principal_sats`, `charge`, `house_sats`, `shares`)), `seconds`; with --compare "
+    "`configured`: the same, as the configuration says",
     "shadow": "one object a line: `kind` begun (`since`); distributed (as of `cash_outs` in `simulate`); "
-    "not-distributed (as of `not_distributed` there); at the end report (as `simulate`, without `seconds`)",
-    "shadow report": "as `simulate`, without `seconds`",
+    "not-distributed (as of `not_distributed` there); at the end report (as `shadow report`)",
+    "shadow report": "as `simulate`, without `since`, `until`, `balances` and `seconds`",
     "shadow discard": "`discarded`: whether there was anything",
     "treasury move": "`move` (`id`, `sats`, `fee_sats`, `reason`, `at`, `actor`)",
 }

@@ -11,7 +11,7 @@ import typer
 
 from dca_daemon.cli import shadow_json, shadow_views
 from dca_daemon.cli.context import load, usage_error
-from dca_daemon.cli.output import AsJson, note, print_json, print_table, say
+from dca_daemon.cli.output import AsJson, note, print_json, print_table, say, when
 from dca_daemon.cli.spans import Until, Zone, read_span, read_zone
 from dca_daemon.domain.money import fiat_text, sats_text
 from dca_daemon.domain.split import Charge, SplitMethod
@@ -80,7 +80,7 @@ def simulate(
     Lamassu's history is put through the real intake, on scratch books apart from ours. Nothing is paid or booked;
     LNbits is not asked, and needs no key. The baseline does not count.
     """
-    settings = load()
+    settings = load(level="error")  # what waits in review is shown, it need not be warned of
     if compare and split_method is None and charge is None:
         raise usage_error("--compare goes with --split-method or --charge")
     start, stop = read_span(since, until, read_zone(zone))
@@ -92,15 +92,19 @@ def simulate(
         from dca_daemon.services.shadow.simulate import Balances
 
         assert start is not None
-        span = Span(since=start, until=stop, balances=Balances.THEN if then else Balances.NOW)
+        dated = then or clients is not None
+        span = Span(since=start, until=stop, balances=Balances.THEN if dated else Balances.NOW)
         return asyncio.run(run_simulation(config, span, limit=limit, progress=_progress))
 
     found = run(asked)
     configured = None if plain is None else run(plain)
     if as_json:
         compared = {} if configured is None else {"configured": shadow_json.outcome_dict(configured)}
-        print_json({**shadow_json.outcome_dict(found), "seconds": found.seconds, **compared})
+        about = {key: found.report.about.get(key) for key in ("since", "until", "balances")}
+        print_json({**about, **shadow_json.outcome_dict(found), "seconds": found.seconds, **compared})
         return
+    with_what = "what they had then and got since" if then or clients else "what they have now"
+    say(f"Cash-outs from {when(start)} {'on' if stop is None else f'to {when(stop)}'}; clients with {with_what}")
     shadow_views.show(found)
     if configured is not None:
         say()

@@ -62,6 +62,11 @@ class Span:
     until: datetime | None
     balances: Balances
 
+    def about(self) -> dict[str, str]:
+        """For people, beside whose clients they are."""
+        until = {} if self.until is None else {"until": self.until.isoformat()}
+        return {"since": self.since.isoformat(), **until, "balances": self.balances}
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -110,7 +115,7 @@ async def run_simulation(
     source = LamassuSource(as_second_reader(config.source, "dca-daemon simulate"))
     try:
         async with _clients(config) as clients, scratch.occupied(where, afresh=True) as db:
-            await planting.begin(db, _about(config, clients))
+            await planting.begin(db, {**_about(config, clients), **span.about()})
             await simulate(
                 db,
                 source,

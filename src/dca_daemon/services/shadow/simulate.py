@@ -10,13 +10,14 @@ from enum import StrEnum
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dca_daemon.domain.cash_out import SourceRow
-from dca_daemon.ledger.db import Database
+from dca_daemon.ledger.db import Database, rows
 from dca_daemon.services.intake import Intake, IntakeConfig, in_time
 from dca_daemon.services.shadow.history import History, successes_in_time
 from dca_daemon.services.shadow.opening import Change, Clients, Opening
 from dca_daemon.services.shadow.planting import change, plant
 
 _BATCH = 200  # as the daemon's own
+_LEARN_AT, _LEARN_AGAIN = 200, 4  # after so many cash-outs, and each time that they are so many times as many
 
 
 class Balances(StrEnum):
@@ -41,7 +42,8 @@ async def simulate(
 
     Raises `InputError`, `SourceError` and `DatabaseError`.
     """
-    opening = await (clients.history(since) if balances is Balances.THEN else clients.look(None, {}))
+    dated = balances is Balances.THEN or not clients.follows_books  # a file says itself when what came in
+    opening = await (clients.history(since) if dated else clients.look(None, {}))
     later = deque(c for c in opening.changes if c.at is not None)
 
     async def begin(conn: AsyncConnection) -> None:
@@ -50,15 +52,25 @@ async def simulate(
 
     await db.run(begin)
     intake = Intake(db, config)
-    count = 0
+    count, learn_at = 0, _LEARN_AT
     async for page in successes_in_time(source, since, until):
         for batch, due in _batches(page, later):
             if due:
                 await _change(db, opening, due)
             await intake.process(batch)
-        count += len(page)
+            count += len(batch)
+            if count >= learn_at:
+                await _learn(db)
+                learn_at = count * _LEARN_AGAIN
         progress(count)
     return count
+
+
+async def _learn(db: Database) -> None:
+    """Has PostgreSQL look at the tables: it plans as for empty ones until its autovacuum comes round."""
+    async with db.transaction() as conn:
+        found = await rows(conn, "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+        await conn.exec_driver_sql(f"ANALYZE {', '.join(r.tablename for r in found)}")
 
 
 def _batches(page: Sequence[SourceRow], later: deque[Change]) -> Iterator[tuple[list[SourceRow], list[Change]]]:
