@@ -8,7 +8,9 @@ import json
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +31,7 @@ from dca_daemon.services.commission import Wish
 from dca_daemon.services.intake import Intake, IntakeConfig
 from tests.cli.conftest import Cli, OnBooks, write_config
 from tests.fixtures.postgres import LamassuDb, PostgresServer, TestDb
+from tests.fixtures.satmachine import an_installation
 from tests.services import builders
 
 FOUR_THOUSAND = {  # 512,400 sats at 5.5 %: by hand, as in docs/architecture.md; of the commission 20 % to the till
@@ -189,8 +192,11 @@ def _check_file(cli: Cli, tmp_path: Path) -> None:
     # Eva has 1,220.00 left, as much as Luis: 1,890.00 and 242,109 sats by halves, the odd one to the first.
     assert shares(two) == [("Eva", "flow", 121_055, "945.00"), ("Luis", "flow", 121_054, "945.00")]
     assert found["clients_from"] == str(path)
-    path.write_text('[[client]]\nname = "Eva"\nfiat = "5000"\nat = 1\n')
-    cli("simulate", "--since", since(5), "--clients", str(path)).refused("client 1", "'at' is not a key here")
+    theirs = ["import", "satmachine", "--sqlite", str(an_installation().sqlite(tmp_path / "theirs.sqlite3"))]
+    cli(*theirs, "--amounts", "minor", "--write-clients", str(path)).done()
+    ana = {"name": "Ana", "fiat": "1001.01", "mode": "flow", "status": "active"}
+    assert tomllib.loads(path.read_text()) == {"client": [ana]}
+    cli(*theirs, "--amounts", "minor", "--write-clients", "-", "--apply").refused("--apply", status=2)
 
 
 @pytest.mark.usefixtures("no_way_out")
@@ -213,10 +219,21 @@ def lines_of(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
+@dataclass
+class Running:
+    """A shadow, and a cash-out that was paid out before it began and is not in the books yet."""
+
+    process: subprocess.Popen[str]
+    lines: Iterator[dict[str, Any]]
+    early_id: str
+
+
 @pytest.fixture
-def shadow(config: Path, lamassu_db: LamassuDb) -> Iterator[subprocess.Popen[str]]:
+def shadow(config: Path, lamassu_db: LamassuDb, atm: SimulatedAtm, on_books: OnBooks) -> Iterator[Running]:
     """The program as an operator runs it, with another rule than the configuration's. It hears of cash-outs."""
+    on_books(shop)
     asyncio.run(trigger.install(lamassu_db.admin_dsn, "dca_cash_out"))
+    early_id = atm_scenarios.run(atm, "on-chain", Decimal(1000))
     command = [
         sys.executable,
         "-m",
@@ -229,52 +246,46 @@ def shadow(config: Path, lamassu_db: LamassuDb) -> Iterator[subprocess.Popen[str
         "--json",
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        yield process
+        yield Running(process, lines_of(process), early_id)
         process.kill()
 
 
 def test_shadow(
-    shadow: subprocess.Popen[str],
-    cli: Cli,
-    atm: SimulatedAtm,
-    on_books: OnBooks,
-    books_db: TestDb,
-    lamassu_db: LamassuDb,
+    shadow: Running, cli: Cli, atm: SimulatedAtm, on_books: OnBooks, books_db: TestDb, lamassu_db: LamassuDb
 ) -> None:
-    lines = lines_of(shadow)
-    on_books(shop)  # it may have looked already: it follows what comes
-    assert next(lines)["kind"] == "begun"
-    external_id = atm_scenarios.run(atm, "on-chain", Decimal(4000))
-    first = next(lines)
-    assert (first["kind"], first["external_id"], first["charge"]) == ("distributed", external_id, "4000.00")
+    assert next(shadow.lines)["kind"] == "begun"
+    first_id = atm_scenarios.run(atm, "on-chain", Decimal(4000))
+    first = next(shadow.lines)
+    assert (first["kind"], first["external_id"], first["charge"]) == ("distributed", first_id, "4000.00")
     assert shares(first) == [
         ("Ana", "flow", 387_374, "3200.00"),
         ("Carla", "flow", 96_844, "800.00"),
         ("Till", "commission", 5_636, "0.00"),
     ]
-    on_books(lambda db: live_daemon(db, lamassu_db, external_id))
-    on_books(lambda db: deposit(db, "Carla", "12600"))  # here Carla then has 16,800, as Ana has
+    on_books(lambda db: live_daemon(db, lamassu_db, shadow.early_id, first_id))
+    # Here they have 16,800 and 4,200, less 756 and 189 for what is history here and was booked there only now.
+    on_books(lambda db: deposit(db, "Carla", "12033"))
     before = dump(books_db.dsn)
     second_id = atm_scenarios.run(atm, "on-chain", Decimal(2000))
-    second = next(lines)
+    second = next(shadow.lines)
     assert shares(second)[:2] == [("Ana", "flow", 121_055, "1000.00"), ("Carla", "flow", 121_054, "1000.00")]
-    cli("shadow").refused("another dca-daemon works in the shadow")
+    cli("shadow", "--charge", "dispensed").refused("another dca-daemon works in the shadow")
     cli("shadow", "discard", "--yes").refused("end it first")
-    assert cli("shadow", "report", "--json").done().json["cash_outs"][0]["external_id"] == second_id
-    shadow.send_signal(signal.SIGINT)
-    report = list(lines)[-1]
-    assert shadow.wait(10) == 0 and report["kind"] == "report"
-    _check_compared(report["in_the_books"], external_id, second_id)
-    assert dump(books_db.dsn) == before
+    shadow.process.send_signal(signal.SIGINT)
+    report = list(shadow.lines)[-1]
+    assert shadow.process.wait(10) == 0 and report["kind"] == "report"
+    _check_compared(report["in_the_books"], first_id, second_id)
     _check_afterwards(cli)
+    _check_played_again(cli, second_id)
+    assert dump(books_db.dsn) == before
 
 
-def _check_compared(found: dict[str, Any], external_id: str, second_id: str) -> None:
+def _check_compared(found: dict[str, Any], first_id: str, second_id: str) -> None:
     """The books charged the principal; the other one they do not have yet."""
     assert (found["alike"], found["differing"]) == (0, 2)
     first, second = found["differences"]
     assert (first["external_id"], first["booked"]["charge"], first["here"]["charge"]) == (
-        external_id,
+        first_id,
         "3780.00",
         "4000.00",
     )
@@ -286,17 +297,27 @@ def _check_afterwards(cli: Cli) -> None:
     cli("shadow").refused("begun with charge dispensed, not principal", "shadow discard")
     found = cli("shadow", "report", "--json").done().json
     assert [(c["client"], c["came_in"], c["left"]) for c in found["clients"]] == [
-        ("Ana", "20000.00", "15800.00"),
-        ("Carla", "17600.00", "15800.00"),
+        ("Ana", "19244.00", "15044.00"),
+        ("Carla", "16844.00", "15044.00"),
     ]
     assert cli("shadow", "discard", "--yes", "--json").done().json == {"discarded": True}
     cli("shadow", "report").refused("there is no shadow")
 
 
-async def live_daemon(db: Database, lamassu_db: LamassuDb, external_id: str) -> None:
-    """What the daemon itself books of it, by its own configuration."""
+def _check_played_again(cli: Cli, second_id: str) -> None:
+    """The books' own rules and balances: alike to the sat; and what they do not have yet, as they would."""
+    found = cli("simulate", "--since", since(1), "--balances-then", "--json").done().json["in_the_books"]
+    assert (found["alike"], found["differing"]) == (2, 1)
+    (second,) = found["differences"]
+    assert (second["external_id"], second["booked"]) == (second_id, None)
+    # 16,220 and 16,088 left, 1,890.00 and 242,109 sats: the larger remainder is Carla's, and Ana's.
+    assert shares(second["here"])[:2] == [("Ana", "flow", 121_549, "948.86"), ("Carla", "flow", 120_560, "941.14")]
+
+
+async def live_daemon(db: Database, lamassu_db: LamassuDb, *external_ids: str) -> None:
+    """What the daemon itself books of them, by its own configuration."""
     source = LamassuSource(SourceConfig(dsn=lamassu_db.reader_dsn))
-    await Intake(db, IntakeConfig()).process(await source.fetch([external_id]))
+    await Intake(db, IntakeConfig()).process(await source.fetch(external_ids))
     await source.close()
 
 

@@ -11,7 +11,7 @@ import typer
 
 from dca_daemon.cli import importing_views as views
 from dca_daemon.cli.context import actor, confirm, load, read_secret_file, usage_error, with_books, with_wallet
-from dca_daemon.cli.output import AsJson, Yes, print_json, say
+from dca_daemon.cli.output import AsJson, Yes, note, print_json, say
 from dca_daemon.domain.errors import InputError
 from dca_daemon.domain.money import fiat_text
 
@@ -76,6 +76,14 @@ def satmachine(
         bool, typer.Option("--round", help="Round what is finer than the currency's unit; else it is refused.")
     ] = False,
     no_check: Annotated[bool, typer.Option("--no-check", help="Do not ask LNbits for each destination.")] = False,
+    write_clients: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-clients",
+            metavar="FILE",
+            help="Only write what each has left to a file for simulate and shadow; - for stdout.",
+        ),
+    ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Do it; without this it is only shown.")] = False,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -91,10 +99,15 @@ def satmachine(
     from dca_daemon.services.importing import receivers as receiving
 
     settings = load()
-    ring = key_ring(settings)
     tables, wallets, given = _read(sqlite, postgres, postgres_file, csv, schema, lnbits_sqlite, keys)
     if amounts is None:
         raise usage_error(_ask_amounts(tables))
+    if write_clients is not None:
+        if apply or as_json:
+            raise usage_error("--write-clients goes without --apply and --json: nothing is imported by it")
+        _write_clients(tables, settings.pool.currency, amounts, pending_payments, round_amounts, write_clients)
+        return
+    ring = key_ring(settings)
 
     async def look(db: Database) -> tuple[Plan, dict[str, Receiver], Pool]:
         from dca_daemon.services.importing.satmachine import Amounts, PendingPayments, Rules, plan
@@ -129,6 +142,22 @@ def satmachine(
         print_json(views.done_dict(import_id, found, done))
     else:
         views.show_done(import_id, found, done)
+
+
+def _write_clients(
+    tables: Tables, currency: str, amounts: str, pending_payments: str, rounding: bool, path: Path
+) -> None:
+    from dca_daemon.cli.files import output_to
+    from dca_daemon.services.importing.clients_file import clients_file
+    from dca_daemon.services.importing.satmachine import Amounts, PendingPayments, Rules, plan
+
+    found = plan(tables, Rules(currency, Amounts(amounts), PendingPayments(pending_payments), rounding))
+    if found.problems:
+        count = "1 problem" if len(found.problems) == 1 else f"{len(found.problems)} problems"
+        raise InputError(f"{count} in their tables: nothing was written", remedy=found.problems[0])
+    with output_to(path) as write:
+        write(clients_file(found, tables.origin))
+    note(f"{len(found.clients)} clients with {fiat_text(found.sums()['left_minor'], currency)} left")
 
 
 def _show(found: Plan, chosen: dict[str, Receiver], *, as_json: bool) -> None:

@@ -107,7 +107,11 @@ async def looked_at(where: Place) -> AsyncIterator[Database]:
                 f"there is no {where.purpose} in the database {where.database!r}",
                 remedy="begin one: dca-daemon shadow",
             )
-        await migrate.check_revision(db)
+        if not (await migrate.revision(db)).fits:
+            raise DatabaseError(
+                f"the {where.purpose} was kept by another release of dca-daemon",
+                remedy="run it once, which brings it up to date: dca-daemon shadow",
+            )
         yield db
     finally:
         await db.close()

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dca_daemon.domain.errors import ConfigError
 from dca_daemon.ledger.db import Database, int_array, rows
 from dca_daemon.services.pools import Pool
 from dca_daemon.services.shadow.opening import (
@@ -104,6 +105,10 @@ async def _opening(conn: AsyncConnection, changes: list[Change], marks: Mapping[
             WHERE version_id = (SELECT max(id) FROM commission_version) ORDER BY client_id""",
     )
     pools = await rows(conn, "SELECT id, name, currency FROM pool ORDER BY id")
+    if not pools:
+        raise ConfigError(
+            "the books have no pool yet", remedy="set pool.currency, then run: dca-daemon db upgrade"
+        )
     members = await rows(conn, "SELECT id, name, mode, status FROM client ORDER BY id")
     machines = await rows(conn, "SELECT device_id, name, pool_id, awaiting_pool FROM machine ORDER BY device_id")
     filters = await rows(conn, "SELECT id, kind, value FROM intake_filter WHERE removed_at IS NULL ORDER BY id")
