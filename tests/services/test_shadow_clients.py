@@ -47,7 +47,7 @@ def clients(path: Path, text: str) -> FileClients:
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, text: str, words: str) -> None:
-    with pytest.raises(InputError) as refused:  # noqa: PT011 - its words are looked at below
+    with pytest.raises(InputError) as refused:
         asyncio.run(clients(tmp_path / "clients.toml", text).look(None, {}))
     assert words in refused.value.message and "clients.toml" in refused.value.message
 

@@ -60,6 +60,7 @@ def shadow(
     else:
         say()
         shadow_views.show(found)
+        say(shadow_views.NOTHING_HAPPENED)
 
 
 @app.command()
@@ -74,6 +75,7 @@ def report(database: ScratchDatabase = None, limit: Few = 20, as_json: AsJson = 
     else:
         say(f"Shadow since {when(found.report.begun_at)}")
         shadow_views.show(found)
+        say(shadow_views.NOTHING_HAPPENED)
 
 
 @app.command()

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from dca_daemon.services.shadow.report import Report
 
 
+_BALANCES = {"now": ", with what they have now", "then": ", with what they had then and what came since"}
+NOTHING_HAPPENED = "\nNothing was paid, and the books were not changed."
+
+
 def show(found: Outcome) -> None:
     """All of it, the sums first."""
     report = found.report
     print_pairs(
         [
-            ("Clients", f"of {report.about.get('clients')}"),
+            ("Clients", f"of {report.about.get('clients')}{_BALANCES.get(report.about.get('balances', ''), '')}"),
             ("Split", f"{report.about.get('split_method')}, charge {report.about.get('charge')}"),
             *(("Would wait or be left out", f"{n}: {state}, {why}") for (state, why), n in report.reasons.items()),
         ]
@@ -46,7 +50,6 @@ def show(found: Outcome) -> None:
     if found.comparison is not None:
         say()
         _show_comparison(found.comparison)
-    say("\nNothing was paid, and the books were not changed.")
 
 
 def _show_pools(report: Report) -> None:
@@ -126,7 +129,7 @@ def _show_cash_outs(report: Report) -> None:
     total = sum(p.cash_outs for p in report.pools)
     shown = len(report.cash_outs)
     print_table(
-        ("happened", "cash-out", "machine", ">notes", ">coins", ">charged", ">house", "~shares"),
+        ("happened", "cash-out", "machine", ">notes", ">coins", ">charge", ">house", "~shares"),
         (
             (
                 when(c.happened_at),

@@ -103,12 +103,12 @@ def simulate(
         about = {key: found.report.about.get(key) for key in ("since", "until", "balances")}
         print_json({**about, **shadow_json.outcome_dict(found), "seconds": found.seconds, **compared})
         return
-    with_what = "what they had then and got since" if then or clients else "what they have now"
-    say(f"Cash-outs from {when(start)} {'on' if stop is None else f'to {when(stop)}'}; clients with {with_what}")
+    say(f"Cash-outs from {when(start)} {'on' if stop is None else f'to {when(stop)}'}")
     shadow_views.show(found)
     if configured is not None:
         say()
         _show_both(found.report, configured.report)
+    say(shadow_views.NOTHING_HAPPENED)
 
 
 def shadow_config(
@@ -166,7 +166,7 @@ def _pool_rows(asked: Report, configured: Report) -> list[tuple[str, str, str]]:
     for there, here in zip(configured.pools, asked.pools, strict=True):
         code = here.currency
         rows += [
-            (f"{here.pool}: charged", fiat_text(there.charge_minor, code), fiat_text(here.charge_minor, code)),
+            (f"{here.pool}: charge", fiat_text(there.charge_minor, code), fiat_text(here.charge_minor, code)),
             (f"{here.pool}: to clients", sats_text(there.clients_sats), sats_text(here.clients_sats)),
             (f"{here.pool}: commission", sats_text(there.commission_sats), sats_text(here.commission_sats)),
             (f"{here.pool}: house", sats_text(there.house_sats), sats_text(here.house_sats)),

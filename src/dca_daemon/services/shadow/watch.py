@@ -75,6 +75,7 @@ class Shadow:
         self._scanner.wake(sweep=True)
 
     async def _outdated(self, digests: Sequence[RowDigest]) -> list[str]:
+        await follow(self._db, self._clients)  # while that fails no row is read, so that none is refused
         return await baseline.outdated(self._db, digests)
 
     async def _take(self, rows: list[SourceRow]) -> None:
