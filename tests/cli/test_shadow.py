@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -25,6 +26,7 @@ from dca_daemon.demo.atm import SimulatedAtm
 from dca_daemon.lamassu import trigger
 from dca_daemon.lamassu.connection import SourceConfig
 from dca_daemon.lamassu.source import LamassuSource
+from dca_daemon.ledger import lock_keys
 from dca_daemon.ledger.db import Database
 from dca_daemon.services import commission, deposits
 from dca_daemon.services.commission import Wish
@@ -132,6 +134,15 @@ def no_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"dca_daemon.runtime.wiring.{name}", refuse)
 
 
+@contextmanager
+def at_work(books_db: TestDb) -> Iterator[psycopg.Connection]:
+    """A live daemon's session on the books: it holds the pool's lock, and hears of every event."""
+    with psycopg.connect(books_db.dsn, autocommit=True) as conn:
+        conn.execute("LISTEN dca_event")
+        conn.execute("SELECT pg_advisory_lock(%s, 1)", (lock_keys.POOL_CLASS,))
+        yield conn
+
+
 @pytest.mark.usefixtures("no_way_out")
 def test_simulate(cli: Cli, atm: SimulatedAtm, on_books: OnBooks, books_db: TestDb, tmp_path: Path) -> None:
     on_books(shop)
@@ -145,7 +156,9 @@ def test_simulate(cli: Cli, atm: SimulatedAtm, on_books: OnBooks, books_db: Test
         atm.ago = timedelta(days=days)
         atm_scenarios.run(atm, name, Decimal(fiat))
     before = dump(books_db.dsn)
-    found = cli("simulate", "--since", since(5), "--charge", "dispensed", "--compare", "--json").done().json
+    with at_work(books_db) as live:
+        found = cli("simulate", "--since", since(5), "--charge", "dispensed", "--compare", "--json").done().json
+        assert list(live.notifies(timeout=0.01)) == []
     _check_configured(found["configured"])
     # Charged with the notes themselves, 4:1 as ever: the same sats for more of what they have in.
     assert [c["charge"] for c in found["cash_outs"]] == ["2000.00", "4000.00"]

@@ -17,7 +17,7 @@ _PAGE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What a cash-out is on one side. `shares`: (sats, minor units) by name and by whether it is commission."""
+    """What a cash-out is on one side. `shares`: (sats, minor units) by client and by whether it is commission."""
 
     state: str
     reason: str
