@@ -13,7 +13,7 @@ help:
 	@echo 'make test    all tests, on a real PostgreSQL and a real LNbits'
 	@echo 'make check   lint, format, types, direction of dependencies'
 	@echo 'make docs    the documentation as a site, in build/site'
-	@echo 'make bench   measures what it must reach; writes build/bench.jsonl'
+	@echo 'make bench   measures what it must reach (ARGS=--pages, --drill or --simulation: that only); writes build/bench.jsonl'
 	@echo 'make simulate  ten thousand simulated worlds of faults (SEED=7: one of them, with what happened)'
 	@echo 'make soak    breaks everything again and again for hours (ARGS="--rounds 50 --seed 7" for the kills of LNbits)'
 	@echo 'make fuzz    bad inputs without end (ARGS="--seconds 600 lnbits lnurl"); see docs/testing.md'

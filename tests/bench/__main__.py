@@ -13,7 +13,7 @@ import structlog
 
 from dca_daemon.demo.lnbits_server import LnbitsServer
 from dca_daemon.demo.postgres import EmbeddedPostgres
-from tests.bench import big_books, console_pages, figures, simulation
+from tests.bench import big_books, console_pages, figures, restore_drill, simulation
 from tests.bench.report import Figure, Report, median_ms
 from tests.bench.setting import Ground
 
@@ -74,26 +74,36 @@ def measure_pages(report: Report, *, quick: bool) -> None:
         asyncio.run(console_pages.measure(server, report, quick=quick))
 
 
+def measure_drill(report: Report, *, quick: bool) -> None:
+    """A restore of big books, from the same server."""
+    with EmbeddedPostgres(BIG_BOOKS, big_books.SETTINGS) as server:
+        asyncio.run(restore_drill.measure(server, report, quick=quick))
+
+
 def main() -> int:
     """Prints the table, writes build/bench.jsonl; exit status 1 when a target is missed."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller numbers, for a first look")
     parser.add_argument("--pages", action="store_true", help="the console's pages only")
+    parser.add_argument("--drill", action="store_true", help="the drill of a restore only")
     parser.add_argument("--simulation", action="store_true", help="`dca-daemon simulate` only")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     report = Report()
-    only = arguments.pages or arguments.simulation
+    only = arguments.pages or arguments.drill or arguments.simulation
     if not only:
         measure_parts(report, quick=arguments.quick)
     if arguments.simulation or not only:
         measure_simulation(report, quick=arguments.quick)
     if arguments.pages or not only:
         measure_pages(report, quick=arguments.quick)
+    if arguments.drill or not only:
+        measure_drill(report, quick=arguments.quick)
     report.write(RESULTS)
     report.console.file = sys.stdout
     report.console.print(report.table())
-    report.console.print(report.pages_table())
+    if report.pages:
+        report.console.print(report.pages_table())
     return 1 if report.missed else 0
 
 

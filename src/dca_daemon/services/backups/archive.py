@@ -72,9 +72,7 @@ def write(path: Path, source: IO[bytes], recipients: Sequence[Any] | None) -> Si
                 while chunk := source.read(CHUNK_BYTES):
                     sink.write(chunk)
             else:
-                from pyrage import encrypt_io
-
-                encrypt_io(source, sink, list(recipients))
+                _encrypt(source, sink, recipients)
             sink.flush()
             if sink.error is not None:
                 raise sink.error
@@ -85,6 +83,15 @@ def write(path: Path, source: IO[bytes], recipients: Sequence[Any] | None) -> Si
             f"the archive could not be written: {reason}", remedy=f"look at {path.parent}"
         ) from error
     return sink
+
+
+def _encrypt(source: IO[bytes], sink: Sink, recipients: Sequence[Any]) -> None:
+    from pyrage import EncryptError, encrypt_io
+
+    try:
+        encrypt_io(source, sink, list(recipients))
+    except EncryptError as error:
+        raise sink.error or BackupError(f"the archive could not be encrypted: {error}") from error
 
 
 def sha256_of(path: Path) -> str:
@@ -116,6 +123,8 @@ def read(path: Path, target: Writer | None, identities: Sequence[Any] | None) ->
                 decrypt_io(file, sink, list(identities))
         sink.flush()
     except DecryptError as error:
+        if sink.error is not None:
+            raise sink.error from None
         if "key" in str(error).lower():
             raise BackupError(
                 f"this key does not open {path.name}", remedy="the manifest names the public keys it was made for"

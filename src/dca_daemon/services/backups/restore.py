@@ -98,14 +98,15 @@ async def restore_source(source: Source, db: Database, target: Target, steps: St
         await asyncio.to_thread(reading.check_readable, source, using, target.timeout_seconds)
         steps.done("check")
         await asyncio.to_thread(_run, source, using, target)
+        await _mark(db)  # at once: whatever is found below, nobody may take it for the books that were paid from
         steps.done("restore")
         await _compare(db, found)
         steps.done("compare")
         if found.contents.revision != migrate.wanted_revision():
             await asyncio.to_thread(migrate.upgrade, target.url)
+            await _mark(db)
             steps.done("upgrade")
         async with db.transaction() as conn:
-            await which_copy.mark_restored(conn)
             after = {"archive": found.archive, "made_at": found.made_at.isoformat(), "sha256": found.sha256}
             await audit(conn, actor=actor, action="books.restore", subject="books", after=after)
         checks = await verify(db)
@@ -173,6 +174,16 @@ def _run(source: Source, using: Programs, target: Target) -> None:
     )
 
 
+async def _mark(db: Database) -> None:
+    async with db.transaction() as conn:
+        if await scalar(
+            conn,
+            """SELECT EXISTS (SELECT FROM pg_attribute
+                               WHERE attrelid = CAST('installation' AS regclass) AND attname = 'paid_from')""",
+        ):  # schemas before 0003 have no place for it
+            await which_copy.mark_restored(conn)
+
+
 async def _compare(db: Database, found: Manifest) -> None:
     async with db.engine.connect() as conn:
         await conn.execution_options(isolation_level="AUTOCOMMIT")
@@ -183,5 +194,5 @@ async def _compare(db: Database, found: Manifest) -> None:
         raise BooksError(
             f"what was restored is not what the manifest says: {differences[0]}"
             + (f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""),
-            remedy="do not use this database; take another backup",
+            remedy="drop this database, and take another backup",
         )

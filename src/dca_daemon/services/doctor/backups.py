@@ -49,7 +49,7 @@ def _configured(config: BackupConfig) -> Finding:
         return judged(
             "backups", "configured", False, text, "set backup.recipients: docs/backup.md", or_else=Level.WARN
         )
-    return judged("backups", "configured", True, f"into {place}, for {len(config.recipients)} keys", "")
+    return judged("backups", "configured", True, f"into {place}, public keys: {len(config.recipients)}", "")
 
 
 async def _programs(db: Database, config: BackupConfig) -> Finding:
