@@ -226,6 +226,10 @@ def test_doctor_finds_everything_well(
         await Intake(db, IntakeConfig()).process([builders.success()])
 
     on_books(owe)
+    shown = [line[:4] for line in cli("doctor", config_path=path).out.splitlines()]
+    assert shown.count("FAIL") == 2 and "WARN" in shown
+    marks = [mark for mark in shown if mark in ("FAIL", "WARN", "ok  ")]
+    assert marks == sorted(marks, key=("FAIL", "WARN", "ok  ").index)  # nobody has to look for what fails
     short = cli("doctor", "--json", config_path=path)
     short.refused("checks fail")
     (balance,) = [f for f in short.json["findings"] if f["name"] == "balance"]
@@ -233,8 +237,8 @@ def test_doctor_finds_everything_well(
 
     sections["lnbits"]["admin_key"] = source.inkey
     wrong = cli("doctor", "--json", config_path=write_config(path, books_db.dsn, keys_text, sections))
-    (reachable,) = [f for f in wrong.json["findings"] if f["area"] == "lnbits"]
-    assert (reachable["level"], "admin key" in reachable["remedy"]) == ("fail", True)
+    _, refused = [f for f in wrong.json["findings"] if f["area"] == "lnbits"]
+    assert (refused["name"], refused["level"]) == ("admin-key", "fail") and "admin key" in refused["remedy"]
 
 
 def test_doctor_looks_at_what_there_is(cli: Cli) -> None:

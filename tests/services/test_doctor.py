@@ -9,6 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
@@ -17,9 +18,11 @@ from dca_daemon.demo.atm import SimulatedAtm, Terms
 from dca_daemon.domain.split import SplitMethod
 from dca_daemon.lamassu.connection import SourceConfig
 from dca_daemon.ledger.db import Database
+from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
 from dca_daemon.services.doctor import Finding, Level, Subject, check_books
 from dca_daemon.services.doctor.commission import check_commission
 from dca_daemon.services.doctor.disk import check_disk
+from dca_daemon.services.doctor.wallet import check_lnbits
 from tests.fixtures.postgres import LamassuDb
 
 
@@ -88,6 +91,30 @@ async def test_commission_that_does_not_fit(lamassu_db_fixed_fee: LamassuDb) -> 
         one(raw_ticker_price=None, commission_percentage=2)
         usable = (await look(SplitMethod.TICKER))["usable"]
         assert "no usable raw_ticker_price" in usable.text and "cash-out review" in usable.remedy
+
+
+@pytest.mark.parametrize(
+    ("version", "level", "words"),
+    [
+        ("0.12.1", Level.FAIL, "too old to prove"),
+        ("1.5.4", Level.WARN, "does not keep our payout ids"),
+        ("1.5.5", Level.OK, "LNbits 1.5.5"),
+        (None, Level.WARN, "hides its version"),
+    ],
+)
+async def test_lnbits_of_other_releases(version: str | None, level: Level, words: str) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/openapi.json":
+            return httpx.Response(200, json={"info": {"version": version}} if version else {})
+        return httpx.Response(200, json={"id": "w", "name": "source", "balance": 0})
+
+    config = LnbitsConfig(url="http://lnbits.example.com", admin_key="k", requests_per_minute=0)
+    wallet = LnbitsWallet(config, transport=httpx.MockTransport(answer))
+    found = by_name(await check_lnbits(Subject(lnbits=wallet, lnbits_url="http://lnbits.example.com")))
+    await wallet.close()
+    assert found["version"].level is level and words in found["version"].text
+    assert found["transport"].level is Level.WARN  # in clear
+    assert "clock" not in found  # it does not tell the time
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from dca_daemon.domain.cash_out import SourceRow, split_row
-from dca_daemon.domain.errors import InputError
+from dca_daemon.domain.errors import InputError, SourceError
 from dca_daemon.domain.money import sats_text
 from dca_daemon.domain.split import Charge, SplitMethod
 from dca_daemon.lamassu.source import LamassuSource
@@ -50,6 +50,8 @@ async def check_commission(subject: Subject) -> list[Finding]:
     source = LamassuSource(subject.source)
     try:
         rows = await source.newest_successes(_ROWS)
+    except SourceError:  # `check_lamassu` has told why
+        return []
     finally:
         await source.close()
     if not rows:

@@ -99,7 +99,7 @@ def _clock(probe: LnbitsProbe) -> list[Finding]:
 
 def _pace(subject: Subject) -> Finding:
     pace = subject.requests_per_minute
-    text = f"at most {pace} requests a minute on each path"
+    text = f"at most {pace:,} requests a minute on each path"
     if pace > _DEFAULT_RATE_LIMIT:
         text = f"{text}, more than LNbits lets through unless its rate limit was raised ({_DEFAULT_RATE_LIMIT})"
         remedy = "lower lnbits.requests_per_minute, or raise LNBITS_RATE_LIMIT_NO there"
