@@ -132,7 +132,8 @@ async def test_a_database_that_takes_no_writes_for_a_while(installation: Install
 
     superuser(dsn, FULL)
     count = 4
-    for table, event in (("journal_entry", "intake.waits"), ("payout_log", "payer.waits")):
+    for table, part in (("journal_entry", "intake"), ("payout_log", "payer")):
+        event = f"{part}.waits"
         superuser(dsn, f"CREATE TRIGGER full_disk BEFORE INSERT ON {table} EXECUTE FUNCTION full_disk()")
         told = len(installation.logged(event))
         cash_out(installation, 3)
@@ -144,6 +145,7 @@ async def test_a_database_that_takes_no_writes_for_a_while(installation: Install
             await installation.distributed(count)
             await installation.all_settled()
             await eventually(lambda: ready(installation))
+            await installation.has_logged(f"{part}.resumed")
     await assert_all_is_well(installation, count)
 
 

@@ -125,6 +125,8 @@ async def test_a_receiver_that_is_away_gets_it_later_and_money_goes_on(
         await life.pass_by(70)
         await until(lambda: somebody.tries >= 3)
         life.now += HOUR
+        tries = somebody.tries
+        await until(lambda: somebody.tries >= tries + 2)  # the later one was begun after that hour
         somebody.refusing = False
         await until(lambda: somebody.messages)
         assert "missing_sats 5,000" in somebody.messages[0]["message"]
@@ -195,6 +197,24 @@ async def test_all_clears_are_heard_where_only_errors_are_shown(somebody: Receiv
         structlog.get_logger().info("listener.recovered")
         await until(lambda: problems()["listener.lost"] == 0)
     assert stream.getvalue() == ""
+
+
+async def test_no_fault_of_it_disturbs_anything(
+    somebody: Receiver, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_FAULT_SECONDS", 0.0)
+    async with living(Life([somebody.url])) as life:
+        with monkeypatch.context() as broken:
+            broken.setattr(life.notifier.desk, "note", lambda *_: 1 / 0)
+            structlog.get_logger().error("lnbits.lost")
+            await life.pass_by(30)
+        structlog.get_logger().error("wallet.short")
+        await life.pass_by(70)
+        await until(lambda: somebody.messages)
+    assert [line["event"] for line in logged()] == ["lnbits.lost", "notify.error", "wallet.short"]
+    listen_with(lambda line: 1 / 0)  # type: ignore[arg-type]
+    structlog.get_logger().error("payout.held")
+    assert logged()[-1]["event"] == "payout.held"
 
 
 async def test_what_was_told_is_kept_in_the_books(books: Database, somebody: Receiver) -> None:

@@ -33,7 +33,8 @@ def test(as_json: AsJson = False) -> None:
         raise ConfigError("nobody is notified: notify.urls is not set", remedy="see docs/alerts.md")
     results = asyncio.run(_send(targets, notify.name))
     if as_json:
-        print_json({"ok": not any(results.values()), "targets": results})
+        targets_json = [{"name": name, "sent": why is None, "reason": why} for name, why in results.items()]
+        print_json({"ok": not any(results.values()), "targets": targets_json})
     else:
         for name, reason in results.items():
             say(f"{name}: {reason or 'sent'}")

@@ -70,7 +70,7 @@ JSON_KEYS: dict[str, str] = {
     "webhook disable": "`webhook` (as `webhook list`)",
     "webhook test": "`delivery` (as in `webhook show`)",
     "webhook retry": "`delivery` (as in `webhook show`)",
-    "notify test": "`ok`, `targets`: each one's name, and why it did not take the message; null if it did",
+    "notify test": "`ok`, `targets` (`name`, `sent`, `reason`: why it was not)",
     "audit": "`changes` (`id`, `at`, `actor`, `action`, `subject`, `before`, `after`, `reason`)",
     "reconcile": "`agrees`, `complete`, `began_at`, `since`, `compared` (`settled_payouts`, `settled_sats`, "
     "`settled_fees_msat`, `source_paid`, `source_paid_msat`, `source_listed`, `source_listed_msat`, "

@@ -144,6 +144,11 @@ _DAEMON = (
         subject="target",
     ),
     _warn(
+        "notify.error",
+        "A notification failed by a fault of the program; others may be missing until the daemon is started anew.",
+        "Report the line with its traceback.",
+    ),
+    _warn(
         "notify.dropped",
         "So much happened at once that some of it was left out of the notifications; the log has it all.",
         "Read the log of that time.",

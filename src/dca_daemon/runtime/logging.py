@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
@@ -191,7 +191,8 @@ class _Least:
 
 def _listen(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     if _listener is not None:
-        _listener(event)
+        with suppress(Exception):  # who logs must not be disturbed by who listens
+            _listener(event)
     return event
 
 

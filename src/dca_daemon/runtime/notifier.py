@@ -31,7 +31,9 @@ _BACKOFF_LAST_SECONDS = 600.0
 _LATE_SECONDS = 300.0
 _LOAD_SECONDS = 5.0
 _LAST_WORD_SECONDS = 4.0
+_LAST_KEEP_SECONDS = 1.5
 _YOUNG_SECONDS = 600.0
+_FAULT_SECONDS = 1.0
 _WANTED = frozenset(SHOWN) | {alert.subject for alert in CATALOGUE.values() if alert.subject}
 
 
@@ -73,6 +75,7 @@ class Notifier:
         self._heard: deque[tuple[str, dict[str, Any], float]] = deque()
         self._dropped = 0
         self._loaded = False
+        self._fault_told = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
 
@@ -98,7 +101,11 @@ class Notifier:
             await self._inherit()
             while not stop.is_set():
                 self._woken.clear()
-                await self._work()
+                try:
+                    await self._work()
+                except Exception:  # noqa: BLE001 - whatever it is, money goes on
+                    self._tell_fault()
+                    await asyncio.sleep(_FAULT_SECONDS)
                 await self._until_something(stopping)
             for task in deliveries:
                 task.cancel()
@@ -109,6 +116,11 @@ class Notifier:
             told = message(items, self._clock(), name=self._name)
             for outbox in self._outboxes:
                 outbox.put(told, self._clock())
+
+    def _tell_fault(self) -> None:
+        if not self._fault_told:
+            self._fault_told = True
+            log.exception("notify.error")
 
     async def _drain(self) -> None:
         while self._heard:
@@ -131,12 +143,18 @@ class Notifier:
 
     async def finish(self, *, failed: bool) -> None:
         """At the end of the process: a fault that ends it is told of at once, in a few seconds or not at all."""
+        try:
+            await self._end(failed)
+        except Exception:  # noqa: BLE001 - the process ends in its own way
+            self._tell_fault()
+
+    async def _end(self, failed: bool) -> None:
         await self._drain()
         known = self._loaded or self._clock() - self._began > _YOUNG_SECONDS  # or each of many starts would tell
         if failed and known and self._outboxes and (items := self.desk.collect_final(self._clock())):
             told = message(items, self._clock(), name=self._name)
             await asyncio.gather(*(outbox.last_word(told) for outbox in self._outboxes))
-        await self._keep()
+        await self._keep(_LAST_KEEP_SECONDS)
 
     async def _inherit(self) -> None:
         if not self._outboxes:
@@ -146,21 +164,26 @@ class Notifier:
                 kept = await self._load()
         except (DcaError, TimeoutError):  # our database is away; tried again once the daemon is active
             return
+        except Exception:  # noqa: BLE001 - messages go out all the same
+            self._tell_fault()
+            return
         self._loaded = True
         known = [alert for alert in kept if alert.event in CATALOGUE]
         self.desk.inherit(self._matter(alert) for alert in known)
 
-    async def _keep(self) -> None:
+    async def _keep(self, patience_seconds: float = _LOAD_SECONDS) -> None:
         matters = list(self.desk.to_keep()) if self._outboxes else []
         if not matters:
             return
         kept = False
         try:
-            async with asyncio.timeout(_LOAD_SECONDS):
+            async with asyncio.timeout(patience_seconds):
                 await self._save([self._kept(matter) for matter in matters])
             kept = True
         except (DcaError, TimeoutError):  # our database is away
             pass
+        except Exception:  # noqa: BLE001 - likewise
+            self._tell_fault()
         finally:
             for matter in matters:  # the next time they are kept together with what comes then
                 matter.changed = matter.changed or not kept
