@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,8 @@ import structlog
 from dca_daemon.runtime.logging import configure_logging
 from tests.docs.sources import ROOT
 
+REMOTE = Path("/lib/systemd/systemd-journal-remote")
+UNIT_FAILED = "d9b373ed55a64feb8242e02dbe79a49c"
 FOLDER = ROOT / "deploy/alerts/journald"
 JOURNALCTL = """#!/bin/sh
 echo "$@" >> {at}/asked
@@ -30,6 +31,14 @@ test ! -e {at}/broken || exit 75
 n=$(ls {at}/sent | wc -l)
 cat > {at}/sent/$n
 """
+
+
+def line(level: str, event: str, **fields: object) -> str:
+    """What our own logging makes of it."""
+    stream = io.StringIO()
+    configure_logging(level="info", format="json", stream=stream)
+    getattr(structlog.get_logger(), level)(event, **fields)
+    return stream.getvalue().strip()
 
 
 class Host:
@@ -44,12 +53,8 @@ class Host:
             (at / name).chmod(0o755)
         self.entries = 0
 
-    def log(self, tell: Callable[[structlog.stdlib.BoundLogger], object], *, minutes_ago: float = 0) -> None:
-        """What our own logging makes of it goes into the journal."""
-        stream = io.StringIO()
-        configure_logging(level="info", format="json", stream=stream)
-        tell(structlog.get_logger())
-        self.write(stream.getvalue().strip(), minutes_ago=minutes_ago)
+    def log(self, level: str, event: str, *, minutes_ago: float = 0, **fields: object) -> None:
+        self.write(line(level, event, **fields), minutes_ago=minutes_ago)
 
     def write(self, message: str | list[int], *, minutes_ago: float = 0, **fields: str) -> None:
         self.entries += 1
@@ -92,14 +97,14 @@ def host(tmp_path: Path) -> Host:
 
 
 def test_an_outage_is_one_mail_and_one_all_clear(host: Host) -> None:
-    host.log(lambda log: log.error("lnbits.lost", error="connection refused"), minutes_ago=61)
-    host.log(lambda log: log.info("payout.postponed", seconds=60), minutes_ago=60)
+    host.log("error", "lnbits.lost", error="connection refused", minutes_ago=61)
+    host.log("info", "payout.postponed", seconds=60, minutes_ago=60)
     host.run(MAILTO="me@example.com")
     host.run()
     ((subject, text),) = host.mails()
     assert subject == "lnbits.lost"
     assert text.startswith("PAGE lnbits.lost\nLNbits can't be reached") and "What to do: Start LNbits" in text
-    host.log(lambda log: log.info("lnbits.back"), minutes_ago=1)
+    host.log("info", "lnbits.back", minutes_ago=1)
     host.run()
     assert len(host.mails()) == 1, "it may come and go"
     host.run(SETTLE_MINUTES="0")
@@ -110,20 +115,20 @@ def test_an_outage_is_one_mail_and_one_all_clear(host: Host) -> None:
 
 def test_many_things_are_one_mail_and_known_ones_none(host: Host) -> None:
     for payout_id in ("one", "two", "two"):
-        host.log(lambda log, which=payout_id: log.error("payout.held", payout_id=which, reason="look"))  # type: ignore[misc]
-    host.log(lambda log: log.info("cash-out.duplicate", external_id="x"))
-    host.log(lambda log: log.warning("listener.lost"))
-    host.log(lambda log: log.info("listener.recovered"))
+        host.log("error", "payout.held", payout_id=payout_id, reason="look")
+    host.log("info", "cash-out.duplicate", external_id="x")
+    host.log("warning", "listener.lost")
+    host.log("info", "listener.recovered")
     host.write("no JSON at all")
     host.write(list(json.dumps({"event": "wallet.short", "text": "\udcff"}).encode()))
-    host.write("", MESSAGE_ID="d9b373ed55a64feb8242e02dbe79a49c", UNIT="dca-daemon.service")
+    host.write("", MESSAGE_ID=UNIT_FAILED, UNIT="dca-daemon.service")
     host.run()
     ((subject, text),) = host.mails()
     assert subject == "payout.held, wallet.short, unit.failed"
     for part in ("(payout_id one)", "(payout_id two)", "(unit dca-daemon.service)"):
         assert text.count(part) == 1
     assert "duplicate" not in text and "listener" not in text
-    host.log(lambda log: log.error("payout.held", payout_id="one", reason="look"))
+    host.log("error", "payout.held", payout_id="one", reason="look")
     host.run()
     assert len(host.mails()) == 1
     host.run(REPEAT_HOURS="0")
@@ -131,7 +136,7 @@ def test_many_things_are_one_mail_and_known_ones_none(host: Host) -> None:
 
 
 def test_a_mail_that_can_not_be_sent_is_sent_later(host: Host) -> None:
-    host.log(lambda log: log.error("lnbits.lost"))
+    host.log("error", "lnbits.lost")
     (host.at / "broken").touch()
     assert "sendmail failed with status 75" in host.run(status=1)
     (host.at / "broken").unlink()
@@ -140,6 +145,34 @@ def test_a_mail_that_can_not_be_sent_is_sent_later(host: Host) -> None:
     assert [subject for subject, _ in host.mails()] == ["lnbits.lost"]
     asked = (host.at / "asked").read_text().splitlines()
     assert "--since=-10min" in asked[0] and "--since=-10min" in asked[1] and "--after-cursor=1" in asked[2]
+
+
+def journal_entry(message: str, number: int, unit: str, **fields: str) -> str:
+    """In the form that systemd-journal-remote reads."""
+    when = f"__REALTIME_TIMESTAMP={int(time.time() * 1e6) + number}\n__MONOTONIC_TIMESTAMP={number}\n"
+    every = {"_BOOT_ID": "0123456789abcdef" * 2, "_SYSTEMD_UNIT": unit, "_UID": "0", "MESSAGE": message, **fields}
+    return when + "".join(f"{name}={text}\n" for name, text in every.items()) + "\n"
+
+
+@pytest.mark.skipif(not REMOTE.exists(), reason="systemd-journal-remote is not installed")
+def test_it_reads_a_real_journal(host: Host) -> None:
+    daemon, failed = "dca-daemon.service", {"UNIT": "dca-daemon.service", "MESSAGE_ID": UNIT_FAILED, "_PID": "1"}
+    folder = host.at / "real"
+    folder.mkdir()
+    for number, entries in enumerate(
+        (
+            [
+                journal_entry(line("error", "lnbits.lost", error="refused"), 1, daemon),
+                journal_entry(line("error", "wallet.short"), 2, "other.service"),
+                journal_entry("Failed with result 'exit-code'.", 3, "init.scope", **failed),
+            ],
+            [journal_entry(line("info", "lnbits.back"), 4, daemon)],
+        )
+    ):
+        command = [str(REMOTE), f"--output={folder}/{number}.journal", "-"]
+        subprocess.run(command, input="".join(entries), text=True, check=True, capture_output=True)
+        host.run(JOURNALCTL=f"journalctl --directory={folder}", SETTLE_MINUTES="0")
+    assert [subject for subject, _ in host.mails()] == ["lnbits.lost, unit.failed", "lnbits.lost is over"]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
