@@ -7,8 +7,8 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,7 +20,17 @@ from dca_daemon.demo.lnbits_admin import LnbitsAdmin
 from dca_daemon.domain.errors import InputError
 from dca_daemon.ledger.new_database import Names, create
 from dca_daemon.payouts.cipher import KeyRing
-from dca_daemon.runtime.setting_up.questions import checked, lacks_password, with_password, without_password
+from dca_daemon.runtime.setting_up.folder import Folder
+from dca_daemon.runtime.setting_up.questions import (
+    Question,
+    checked,
+    lacks_password,
+    with_password,
+    without_password,
+)
+from dca_daemon.runtime.setting_up.remaining import remaining
+from dca_daemon.runtime.setting_up.setup import Setup, Wishes
+from dca_daemon.services.doctor import Finding
 from tests.cli.conftest import INVOICE_KEY, NOWHERE, Cli
 from tests.fixtures.postgres import READER_PASSWORD, LamassuDb, PostgresServer, TestDb
 from tests.fixtures.terminal import at_terminal
@@ -88,10 +98,9 @@ def test_a_person_is_led_from_nothing_to_a_configuration(
     assert cli("doctor", config_path=place.folder / "config.toml").status == 0
 
     marks = place.marks()
-    with at_terminal("init", "--dir", str(place.folder), environment=os.environ, folder=tmp_path) as again:
-        assert again.end() == 0
+    again = cli("init", "--dir", str(place.folder), "--yes", config_path=None).done()
     assert place.marks() == marks
-    assert again.said.count("kept") == len(ALL_FILES) and "written" not in again.said
+    assert again.out.count("kept") == len(ALL_FILES) and "written" not in again.out
 
 
 def test_a_script_gives_every_answer(
@@ -183,6 +192,61 @@ def test_what_is_there_is_respected(
     cli(*untested, config_path=None).refused("can be read by others")
     config.write_text("[lamasu]\n")
     cli(*untested, config_path=None).refused("lamasu", "did you mean lamassu")
+
+
+@dataclass
+class Scripted:
+    """Somebody whose answers are known beforehand."""
+
+    lines: list[str]
+    consents: list[bool] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    shown: list[Finding] = field(default_factory=list)
+    answers: bool = True
+
+    def ask(self, question: Question) -> str:
+        return self.lines.pop(0)
+
+    def ask_again(self, question: Question, *, can_keep: bool) -> str:
+        return self.lines.pop(0)
+
+    def confirm(self, text: str, *, default: bool) -> bool:
+        self.told.append(text)
+        return self.consents.pop(0)
+
+    def tell(self, text: str) -> None:
+        self.told.append(text)
+
+    def show(self, findings: Sequence[Finding]) -> None:
+        self.shown += findings
+
+
+def test_what_fails_is_kept_or_put_off_as_the_person_says(place: Place, books_db: TestDb) -> None:
+    database = "postgresql://dca@127.0.0.1:9/dca"
+    person = Scripted([database, "", "keep", "gtq", "later", "ftp://x", NOWHERE, "keep", "short", "later"])
+    outcome = Setup(Folder(place.folder), person, {}, Wishes(create=False)).run()
+    assert person.lines == []
+    assert outcome.later == ["lamassu.dsn", "lnbits.admin_key", "security.encryption_keys"]
+    assert set(place.contents()) == {"database.url", "config.toml"}
+    steps = remaining(Folder(place.folder), outcome, sudo=True)
+    said = "\n".join(f"{step.text} {step.commands} {step.sql}" for step in steps)
+    left_open = "left open (lnbits.admin_key, security.encryption_keys)"
+    for words in ("GRANT SELECT", "CREATE TRIGGER", left_open, "db upgrade", NOWHERE):
+        assert words in said or words in place.contents()["config.toml"]
+    assert all(command.startswith(("sudo ", "there, in psql")) for step in steps for command in step.commands)
+
+    before = place.contents()
+    given = {"database.url": books_db.dsn}
+    person = Scripted(["keep", "later", "keep", "later"], [False])
+    outcome = Setup(Folder(place.folder), person, given, Wishes(create=False)).run()
+    assert person.lines == [] and "Replace database.url, which is there?" in person.told
+    assert place.contents() == before
+    outcome = Setup(Folder(place.folder), Scripted(["later", "keep", "later"], [True]), given, Wishes()).run()
+    assert outcome.made_keys and outcome.schema_fits
+    assert place.contents() == before | {
+        "database.url": f"{books_db.dsn}\n",
+        "security.encryption_keys": place.contents()["security.encryption_keys"],
+    }
 
 
 def test_books_without_their_keys_are_given_no_new_ones(

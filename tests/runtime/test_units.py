@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,28 @@ def test_each_secret_is_handed_over_and_named_to_the_program(unit: Path) -> None
         assert f"{key}_file" in SECTIONS[section].model_fields
         assert named.pop(f"DCA_{section}__{key}_FILE".upper()) == name
     assert named == {}
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is missing")
+def test_shellcheck_finds_nothing_in_our_scripts() -> None:
+    scripts = sorted((ROOT / "deploy").rglob("*.sh"))
+    assert subprocess.run(["shellcheck", *scripts], capture_output=True).stdout == b""
+
+
+def test_the_script_refuses_what_it_can_not_install(tmp_path: Path) -> None:
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHON": sys.executable}
+        script = ROOT / "deploy/install.sh"
+        return subprocess.run([script, *arguments], env=environment, cwd=tmp_path, capture_output=True, text=True)
+
+    assert "--uninstall" in run("--help").stdout
+    assert run("--nonsense").returncode == run("one.whl", "two.whl").returncode == 2
+    none = tmp_path / "none.whl"
+    none.write_text("no wheel")
+    refused = [run("nowhere.whl"), run(none)]
+    assert [one.returncode for one in refused] == [1, 1]
+    if os.geteuid() == 0:
+        assert [one.stderr.splitlines()[-1] for one in refused] == [
+            "error: there is no nowhere.whl",
+            f"error: {none} is not a wheel",
+        ]

@@ -117,7 +117,12 @@ def init(
     )
     tell = note if as_json else say
     setup = Setup(where, person(nobody=yes, quiet=as_json, tell=tell), given, wishes)
-    outcome = setup.run()
+    try:
+        outcome = setup.run()
+    except typer.Abort as abort:
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise
+        raise InputError("no answer: what worked until here is kept", remedy="run it again") from None
     steps = remaining(where, outcome, sudo="SUDO_USER" in os.environ)
     if as_json:
         print_json(_as_dict(where, outcome, steps))

@@ -52,7 +52,8 @@ QUESTIONS = (
         LAMASSU,
         "Lamassu's database",
         "It is only read, with a role of its own; to make that role, on Lamassu's server:\n"
-        "  dca-daemon lamassu grants --print    shows the SQL",
+        "  dca-daemon lamassu grants --print    shows the SQL\n"
+        "'later' leaves it for another time.",
         "--lamassu-dsn-file",
         suggestion="postgresql://dca_reader@127.0.0.1:5433/lamassu",
         is_secret=True,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dca_daemon.lamassu.grants import grants_sql
 from dca_daemon.lamassu.trigger import install_sql
 from dca_daemon.runtime.setting_up.folder import SYSTEM, Folder
-from dca_daemon.runtime.setting_up.questions import BY_KEY, KEYS, LAMASSU
+from dca_daemon.runtime.setting_up.questions import KEYS, LAMASSU
 from dca_daemon.runtime.setting_up.setup import Outcome
 from dca_daemon.services.doctor import Level
 
@@ -34,8 +34,7 @@ def remaining(folder: Folder, outcome: Outcome, *, sudo: bool = False) -> list[S
     steps = _lamassu(folder, outcome, program, root)
     left = [key for key in outcome.later if key != LAMASSU]
     if left:
-        names = ", ".join(BY_KEY[key].key for key in left)
-        steps.append(Step(f"Answer what was left open ({names})", (_again(folder, root),)))
+        steps.append(Step(f"Answer what was left open ({', '.join(left)})", (_again(folder, root),)))
     if outcome.made_keys:
         text = "Keep a copy of the new encryption key away from this computer: without it stored keys are lost"
         steps.append(Step(text, (f"{root}cat {shlex.quote(str(folder.secret_path(KEYS)))}",)))

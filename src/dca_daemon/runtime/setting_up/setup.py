@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dca_daemon.domain.errors import DcaError, InputError
+from dca_daemon.domain.errors import DatabaseError, DcaError, InputError
 from dca_daemon.ledger import migrate, new_database
 from dca_daemon.ledger.new_database import Names
 from dca_daemon.payouts.cipher import KeyRing
@@ -135,7 +135,7 @@ class Setup:
         if text is None:
             self._person.tell(f"\n{question.explains}")
             text = self._person.ask(question)
-        answer = self._proven(question, text, there)
+        answer = None if text == LATER else self._proven(question, text, there)
         if answer is None:
             self.outcome.later.append(question.key)
             return
@@ -220,7 +220,9 @@ class Setup:
                 field="encryption_keys",
             )
         if there is None and text is None:
-            self._refuse_new_keys()
+            if self._must_wait_with_new_keys():
+                self.outcome.later.append(KEYS)
+                return
             text = KeyRing.generate()
             self.outcome.made_keys = True
         self._answers[KEYS] = checked(KEYS, there or text or "")
@@ -228,15 +230,23 @@ class Setup:
             self._try_keys()
         self._folder.save_secret(KEYS, self._answers[KEYS])
 
-    def _refuse_new_keys(self) -> None:
-        if self._wishes.untested or DATABASE not in self._answers:
-            return
-        if asyncio.run(trials.needs_old_keys(self.settings())):
+    def _must_wait_with_new_keys(self) -> bool:
+        """Until the books can be looked at. Raises `InputError` where they need the keys of before."""
+        if self._wishes.untested:
+            return False
+        if DATABASE not in self._answers:
+            return True
+        try:
+            needed = asyncio.run(trials.needs_old_keys(self.settings()))
+        except DatabaseError:
+            return True
+        if needed:
             raise InputError(
                 "the books are there already, but not the keys that they were encrypted with",
                 remedy=f"give them with {KEYS_OPTION}, or put them into {self._folder.secret_path(KEYS)}",
                 field="encryption_keys",
             )
+        return False
 
     def _try_keys(self) -> None:
         findings = asyncio.run(trials.try_out(self.settings(), KEYS))
@@ -266,7 +276,10 @@ class Setup:
         if self._wishes.untested or DATABASE not in self._answers:
             return
         settings = self.settings()
-        found = asyncio.run(_revision(settings))
+        try:
+            found = asyncio.run(_revision(settings))
+        except DatabaseError:  # it was taken as it is
+            return
         self.outcome.schema_fits = found.fits
         wished = self._wishes.upgrade
         if found.current is not None or wished is False:
