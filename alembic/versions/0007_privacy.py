@@ -35,7 +35,8 @@ BEGIN
                    WHERE client_id = NEW.client_id AND state IN ('gathered', 'owed', 'in-payout'))
        OR EXISTS (SELECT FROM payout WHERE client_id = NEW.client_id
                      AND state IN ('reserved', 'invoiced', 'submitted', 'unknown', 'held'))
-       OR EXISTS (SELECT FROM commission_share WHERE client_id = NEW.client_id AND active
+       -- An inactive share too: each new version takes the shares of the last one over.
+       OR EXISTS (SELECT FROM commission_share WHERE client_id = NEW.client_id
                      AND version_id = (SELECT max(id) FROM commission_version)) THEN
         RAISE EXCEPTION 'client % still has something in the books: it can''t be erased', NEW.client_id
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'erasure_open';
@@ -68,10 +69,15 @@ CREATE CONSTRAINT TRIGGER erasure_done AFTER INSERT ON erasure
 -- An erased client is history: nothing of it changes, and nothing new begins for it.
 CREATE FUNCTION refuse_erased() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    who bigint := to_jsonb(NEW) ->> CASE TG_TABLE_NAME WHEN 'client' THEN 'id' ELSE 'client_id' END;
+    since timestamptz;
 BEGIN
-    IF EXISTS (SELECT FROM client WHERE id = who AND erased_at IS NOT NULL) THEN
-        RAISE EXCEPTION 'client % was erased', who
+    IF TG_TABLE_NAME = 'client' THEN
+        since := OLD.erased_at;
+    ELSE  -- waits for an erasure that is under way
+        SELECT erased_at INTO since FROM client WHERE id = NEW.client_id FOR KEY SHARE;
+    END IF;
+    IF since IS NOT NULL THEN
+        RAISE EXCEPTION 'a client that was erased on % is history: nothing of it changes', since::date
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'client_erased';
     END IF;
     RETURN NEW;

@@ -21,6 +21,7 @@ from dca_daemon.services import (
     cash,
     client_access,
     clients,
+    commission,
     deposits,
     destinations,
     erasing,
@@ -104,6 +105,14 @@ async def give_back_rest(db: Database, client_id: int) -> None:
     )
 
 
+async def share_commission(
+    db: Database, shares: tuple[tuple[str, str], ...], inactive: tuple[str, ...] = ()
+) -> None:
+    wish = commission.Wish(shares=shares, inactive=inactive)
+    before = (await commission.preview(db, wish)).before
+    await commission.apply(db, wish, seen=before, reason=None, actor=ME)
+
+
 async def whole(db: Database) -> dict[str, list[dict[str, Any]]]:
     """Every row of every table."""
     async with db.transaction() as conn:
@@ -123,13 +132,21 @@ def of(found: dict[str, list[dict[str, Any]]], table: str, *leave_out: str) -> l
 
 async def test_erasing(books: Database, keys: KeyRing, books_db: TestDb) -> None:
     him, other = await two_clients(books, keys)
+    await share_commission(books, ((str(him), "5"),), inactive=(str(him),))
     pending = await deposits.record(books, client=str(him), amount="5", currency=None, note=None, actor=ME)
     before = await whole(books)
     with pytest.raises(ConflictError) as refused:
         await erasing.erase(books, NAME, reason="asked for", actor=ME)
-    for text in ("GTQ in the pool", f"pending ({pending.deposit_id})", "give-back", "deposit void"):
+    for text in (
+        "a share of the commission",
+        "GTQ in the pool",
+        f"pending ({pending.deposit_id})",
+        "give-back",
+        "deposit void",
+    ):
         assert text in str(refused.value)
     await deposits.void(books, pending.deposit_id, reason="not brought", actor=ME)
+    await share_commission(books, ())
     await give_back_rest(books, him)
     for reason, words, field in (
         (" ", (), "reason"),

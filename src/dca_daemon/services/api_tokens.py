@@ -16,6 +16,7 @@ from dca_daemon.domain.errors import ConflictError, InputError, NotFoundError
 from dca_daemon.domain.rights import Scope
 from dca_daemon.domain.text import plain
 from dca_daemon.ledger.db import Database, constraint, execute, one, rows, scalar
+from dca_daemon.services import clients
 from dca_daemon.services.audit import audit
 from dca_daemon.services.pools import clean_name
 from dca_daemon.services.sessions import TOUCH, token_hash
@@ -69,6 +70,8 @@ async def add(
             and await scalar(conn, "SELECT id FROM client WHERE id = :id", id=client_id) is None
         ):
             raise NotFoundError(f"there is no client {client_id}", field="client")
+        if client_id is not None:
+            await clients.refuse_erased(conn, client_id)
         if client_id is None and await _was_named(conn, name):
             raise _taken(name)
         token_id = await scalar(

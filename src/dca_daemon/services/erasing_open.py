@@ -81,7 +81,7 @@ async def _payouts(conn: AsyncConnection, client_id: int) -> list[Open]:
 async def _shares(conn: AsyncConnection, client_id: int) -> list[Open]:
     shared = await scalar(
         conn,
-        """SELECT EXISTS (SELECT FROM commission_share WHERE client_id = :id AND active
+        """SELECT EXISTS (SELECT FROM commission_share WHERE client_id = :id
                              AND version_id = (SELECT max(id) FROM commission_version))""",
         id=client_id,
     )

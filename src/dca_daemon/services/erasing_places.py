@@ -139,22 +139,25 @@ class Places:
         return await execute(self.conn, sql, id=self.client_id)
 
     async def _own_changes(self) -> int:
-        return await execute(
-            self.conn,
-            """UPDATE audit_log SET before = erased_json(before, :id, true), after = erased_json(after, :id, true),
-                      reason = CASE WHEN action = ANY(:money) THEN erased_text(reason, :id)
-                                    WHEN reason IS NOT NULL THEN erased_name(:id) END
-                WHERE subject = ANY(:subjects)""",
-            id=self.client_id,
-            money=list(_OF_MONEY),
+        reason = """CASE WHEN action = ANY(:money) THEN erased_text(reason, :id)
+                         WHEN reason IS NOT NULL THEN erased_name(:id) END"""
+        return await self._changed(
+            "audit_log",
+            {
+                "before": "erased_json(before, :id, true)",
+                "after": "erased_json(after, :id, true)",
+                "reason": reason,
+            },
+            "subject = ANY(:subjects)",
             subjects=list(self.subjects),
+            money=list(_OF_MONEY),
         )
 
     async def _own_events(self) -> int:
-        return await execute(
-            self.conn,
-            "UPDATE event SET data = erased_json(data, :id, true) WHERE subject = ANY(:subjects)",
-            id=self.client_id,
+        return await self._changed(
+            "event",
+            {"data": "erased_json(data, :id, true)"},
+            "subject = ANY(:subjects)",
             subjects=list(self.subjects),
         )
 
@@ -173,15 +176,16 @@ class Places:
             **{column: f"erased_json({column}, :id, false)" for column in documents},
             **{column: f"erased_text({column}, :id)" for column in texts},
         }
-        sets = ", ".join(f"{column} = {erased}" for column, erased in new.items())
         found = " OR ".join(f"CAST({column} AS text) ILIKE ANY(:likes)" for column in new)
+        likes = list({f"%{_literal(word).lower()}%" for word in self.words})
+        return await self._changed(table, new, f"({found})", likes=likes)
+
+    async def _changed(self, table: str, new: Mapping[str, str], which: str, **given: object) -> int:
+        """Sets columns where that changes something; in how many rows."""
+        sets = ", ".join(f"{column} = {erased}" for column, erased in new.items())
         differs = " OR ".join(f"{column} IS DISTINCT FROM {erased}" for column, erased in new.items())
-        return await execute(
-            self.conn,
-            f"UPDATE {table} SET {sets} WHERE ({found}) AND ({differs})",  # noqa: S608 - our own names
-            id=self.client_id,
-            likes=list({f"%{_literal(word).lower()}%" for word in self.words}),
-        )
+        sql = f"UPDATE {table} SET {sets} WHERE {which} AND ({differs})"  # noqa: S608 - our own names
+        return await execute(self.conn, sql, id=self.client_id, **given)
 
 
 def _literal(word: str) -> str:
