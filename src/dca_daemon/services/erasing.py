@@ -1,7 +1,7 @@
 """Erasing a client's personal data, while the books stay whole.
 
 The client's number takes its name's place; amounts, times and ids stay as they were. What goes are its name, where
-it was paid, its access, its notes, and its words wherever a text names it. Migration 0007 has the database's own
+it was paid, its access, its notes, and its words wherever a text names it. Migration 0011 has the database's own
 rules for that; docs/privacy.md says what stays, and docs/decisions.md why it is safe.
 """
 

@@ -1,12 +1,12 @@
 """What somebody was told of by the daemon's own notifications, so that a new process does not tell it again.
 
-Revision ID: 0007
+Revision ID: 0010
 """
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

@@ -3,13 +3,13 @@
 An erasure takes words out of texts and can't put any in: each changed value must be what `erased_json` makes of
 the old one. Nothing else of an append-only row may differ, and the row of the erasure itself stays for ever.
 
-Revision ID: 0007
+Revision ID: 0011
 """
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
