@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 from dca_daemon.domain.errors import DatabaseError
 from dca_daemon.domain.payout import PayoutState
 from dca_daemon.ledger.db import Database
-from dca_daemon.runtime.watcher import ClockWatch, DiskWatch, UnknownWatch, WalletWatch, Watcher
+from dca_daemon.runtime.watcher import BackupWatch, ClockWatch, DiskWatch, UnknownWatch, WalletWatch, Watcher
+from dca_daemon.services.backups import runs
 from dca_daemon.services.status import database_now, stuck_payouts
 from tests.services.test_payouts import opened
 
@@ -118,3 +120,24 @@ async def test_no_fault_ends_it(logged: Logged) -> None:
     running = asyncio.create_task(watcher.run())
     await looked.wait()
     running.cancel()
+
+
+async def test_a_backup_that_fails_or_is_old(books: Database, logged: Logged) -> None:
+    watch = BackupWatch(lambda: runs.last(books), most_seconds=3600)
+    now = datetime.now(UTC)
+
+    async def came(ago: timedelta, error: str | None = None) -> None:
+        run = runs.Run(kind="backup", began_at=now - ago, actor="test", error=error)
+        await runs.save(books, run if error else replace(run, archive="a", size_bytes=1, revision="1"))
+        await watch()
+        await watch()
+
+    await watch()  # none was made yet: doctor tells
+    for ago, error in ((timedelta(minutes=1), None), (timedelta(0), "disk full"), (timedelta(0), None)):
+        await came(ago, error)
+    await came(timedelta(hours=2))
+    assert [(line["event"], line.get("error")) for line in logged()] == [
+        ("backup.overdue", "disk full"),
+        ("backup.recent", None),
+        ("backup.overdue", None),
+    ]

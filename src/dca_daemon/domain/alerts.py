@@ -161,6 +161,25 @@ _DAEMON = (
         ("backup.done",),
         retold=False,
     ),
+    _page(
+        "backup.overdue",
+        "The last try of a backup failed, or the last good one is too old.",
+        "journalctl -u dca-backup, then systemctl start dca-backup.",
+        "backup.recent",
+    ),
+    _warn(
+        "backup.drill-failed",
+        "A backup could not be restored, or was not what it should be: do not count on the backups.",
+        "Do what the reason says, then dca-daemon backup drill.",
+        "backup.drilled",
+        retold=False,
+    ),
+    _warn(
+        "retention.failed",
+        "What is over could not be forgotten; it is tried again.",
+        "See the reason: usually our database is away.",
+        "retention.forgotten",
+    ),
 )
 
 _CASH_OUTS = (
@@ -199,8 +218,14 @@ _CASH_OUTS = (
     _warn(
         "tunnel.lost",
         "The tunnel to Lamassu's database is lost; it is made again without end.",
-        "See whether that server is up and still takes our key.",
-        "tunnel.recovered",
+        "See whether that server is up, and the network between.",
+        "tunnel.up",
+    ),
+    _page(
+        "tunnel.refused",
+        "The tunnel to Lamassu's database must not be opened: another host key, or our key is not taken.",
+        "Do what the line says: docs/tunnel.md, When it is refused.",
+        "tunnel.up",
     ),
     _page(
         "cash-out.refused",
@@ -456,7 +481,9 @@ SILENT: Mapping[str, str] = {
     "reconcile.difference": "`reconcile.differs` tells their sum",
     "events.unread": "the database's own alerts tell of its reason",
     "console.failed": "whoever asked was told; the partner's own alerts tell of its reason",
-    "console.tidying-failed": "it is tried again in an hour",
+    "backup.not-recorded": "the failed backup itself alerts",
+    "daemon.schema-newer": "an upgrade is under way",
+    "settings.renamed": "the old name counts; `doctor` tells of it too",
     "console.login-failed": "people mistype; `console.login-limited` tells when it is many",
     "webhook.sender-waits": "the database's own alerts tell of its reason",
 }

@@ -66,6 +66,7 @@ _SECTIONS = (
     "fixed",
     "watch",
     "notify",
+    "backup",
     "retention",
     "http",
 )

@@ -35,9 +35,9 @@ class Forgetter:
             except Exception as error:  # noqa: BLE001 - whatever it is, cash-outs are booked and paid
                 await asyncio.sleep(self._failed(error))
                 continue
-            self._failures = 0
-            if gone:
+            if gone or self._failures:
                 log.info("retention.forgotten", **gone)
+            self._failures = 0
             await asyncio.sleep(EVERY_SECONDS)
 
     def _failed(self, error: Exception) -> float:

@@ -15,6 +15,7 @@ import structlog
 
 from dca_daemon.domain.errors import DcaError
 from dca_daemon.ledger.db import Database
+from dca_daemon.services.backups.runs import Last
 from dca_daemon.services.status import StuckPayouts, stuck_payouts
 
 log = structlog.get_logger()
@@ -159,3 +160,23 @@ class UnknownWatch:
         elif self._told and not found.number:
             log.info("payout.known")
         self._told = bool(found.number)
+
+
+class BackupWatch:
+    """Whether the last good backup is young enough, and was the last try: backups are made by another process."""
+
+    def __init__(self, last: Callable[[], Awaitable[Last]], *, most_seconds: float) -> None:
+        self._last = last
+        self._most_seconds = most_seconds
+        self._late = False
+
+    async def __call__(self) -> None:
+        last = await self._last()
+        old = last.good_age_seconds is not None and last.good_age_seconds > self._most_seconds
+        late = old or last.failed_at is not None
+        if late and not self._late:
+            good_at = last.good_at.isoformat() if last.good_at else None
+            log.error("backup.overdue", good_at=good_at, error=last.error)
+        elif self._late and not late:
+            log.info("backup.recent")
+        self._late = late

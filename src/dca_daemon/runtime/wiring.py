@@ -24,8 +24,17 @@ from dca_daemon.runtime.notifier import Notifier
 from dca_daemon.runtime.notify_targets import open_targets
 from dca_daemon.runtime.settings import Settings
 from dca_daemon.runtime.version import program_version
-from dca_daemon.runtime.watcher import Check, ClockWatch, DiskWatch, UnknownWatch, WalletWatch, Watcher
+from dca_daemon.runtime.watcher import (
+    BackupWatch,
+    Check,
+    ClockWatch,
+    DiskWatch,
+    UnknownWatch,
+    WalletWatch,
+    Watcher,
+)
 from dca_daemon.services import alert_state, retention
+from dca_daemon.services.backups import runs as backup_runs
 from dca_daemon.services.backups.drill import DrillConfig, with_database
 from dca_daemon.services.backups.make import BackupConfig
 from dca_daemon.services.backups.restore import Target
@@ -195,6 +204,9 @@ def watcher(settings: Settings, db: Database, source: LamassuSource, payer: Paye
         ),
         "unknown payouts": UnknownWatch(db, most_seconds=60.0 * watch.unknown_minutes),
     }
+    if settings.backup.folder is not None:
+        most_seconds = 3600.0 * settings.backup.max_age_hours
+        checks["backups"] = BackupWatch(lambda: backup_runs.last(db), most_seconds=most_seconds)
     if watch.wallet_low_sats:
         checks["wallet"] = WalletWatch(lambda: payer.funds.balance_sats, low_sats=watch.wallet_low_sats)
     return Watcher(checks)
