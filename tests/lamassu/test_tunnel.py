@@ -36,7 +36,7 @@ def to(sshd: Sshd, **others: Any) -> Tunnel:
         "user": sshd.user,
         "host_keys": parse_host_keys(sshd.host_key),
         "private_key": sshd.key.strip(),
-        "connect_timeout_seconds": 5.0,
+        "connect_timeout_seconds": 30.0,
     }
     return Tunnel(TunnelConfig(**{**values, **others}), telling=True)
 
@@ -108,7 +108,7 @@ async def test_a_silent_peer_is_noticed(sshd: Sshd, lamassu_db: LamassuDb) -> No
             child.send_signal(signal.SIGSTOP)
         started = time.monotonic()
         await down(way)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 10
         assert way.trouble is not None and "keepalive" in way.trouble
         for child in frozen:
             child.send_signal(signal.SIGCONT)
