@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from dca_daemon.cli.examination import examine_all
 from dca_daemon.cli.main import execute
+from dca_daemon.services.doctor import Level
 from tests.runtime.receiver import receiver
 
 SECRET = "tgram://123456789:abcdefg_hijklmnop/12315544/"
@@ -61,6 +63,12 @@ def test_what_is_wrong_is_refused_in_one_line(
     status, out, err = called(configured(tmp_path, urls, **more), capfd)
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert words in err
+
+
+def test_doctor_finds_an_address_that_is_none(tmp_path: Path) -> None:
+    for urls, level in ((SECRET, Level.OK), (f"{SECRET}\nbogus://hijklmnop", Level.FAIL)):
+        (finding,) = [f for f in examine_all(configured(tmp_path, urls)) if f.name == "notify"]
+        assert finding.level is level and "hijklmnop" not in finding.text
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from dca_daemon.domain.alerts import Severity
 from dca_daemon.domain.errors import ConfigError, DatabaseError
 from dca_daemon.ledger.db import Database
 from dca_daemon.runtime import notifier as module
+from dca_daemon.runtime import outbox
 from dca_daemon.runtime.alert_desk import AlertDesk
 from dca_daemon.runtime.logging import configure_logging, listen_with
 from dca_daemon.runtime.notifier import Notifier
@@ -118,7 +119,7 @@ async def test_an_outage_of_an_hour_is_exactly_two_messages(somebody: Receiver, 
 async def test_a_receiver_that_is_away_gets_it_later_and_money_goes_on(
     somebody: Receiver, logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_BACKOFF_FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(outbox, "_BACKOFF_FIRST_SECONDS", 0.0)
     somebody.refusing = True
     async with living(Life([somebody.url])) as life:
         structlog.get_logger().error("wallet.short", missing_sats=5000)

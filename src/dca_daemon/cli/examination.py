@@ -10,6 +10,7 @@ from typing import TypeVar
 from dca_daemon.domain.errors import ConfigError
 from dca_daemon.runtime import wiring
 from dca_daemon.runtime.logging import configure_logging
+from dca_daemon.runtime.notify_targets import open_targets
 from dca_daemon.runtime.secrecy import exposed
 from dca_daemon.runtime.settings import Settings, load_settings
 from dca_daemon.runtime.settings_model import SECTIONS
@@ -44,6 +45,8 @@ def examine_all(config: Path | None) -> list[Finding]:
 def _section(settings: Settings, name: str) -> list[Finding]:
     try:
         settings.require(name)
+        if name == "notify":
+            open_targets(settings.notify.addresses)
     except ConfigError as error:
         return [_wrong(name, line, error.remedy) for line in error.message.splitlines()]
     return [Finding(_AREA, name, Level.OK, f"[{name}] is complete")]
