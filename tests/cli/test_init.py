@@ -190,6 +190,15 @@ def test_what_is_there_is_respected(
     assert not (place.folder / "database.url").exists()
     dsn.chmod(0o644)
     cli(*untested, config_path=None).refused("can be read by others")
+    dsn.chmod(0o600)
+    dsn.write_text("no address")
+    cli(*untested, config_path=None).refused("lamassu.dsn: must be a PostgreSQL connection")
+    monkeypatch.setenv("DCA_LAMASSU__DSN", lamassu_db.reader_dsn)
+    cli(*untested, "--replace", config_path=None).done()
+    assert dsn.read_text() == f"{lamassu_db.reader_dsn}\n"
+    dsn.unlink()
+    dsn.symlink_to(place.folder / "nowhere")
+    cli(*untested, config_path=None).refused("can't read", "No such file")
     config.write_text("[lamasu]\n")
     cli(*untested, config_path=None).refused("lamasu", "did you mean lamassu")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dca_daemon.domain.errors import ConfigError, ConflictError, InputError
+from dca_daemon.runtime.setting_up.questions import SECRETS
 from dca_daemon.runtime.settings import settings_from
 from dca_daemon.runtime.settings_model import SECTIONS
 from dca_daemon.runtime.settings_reference import filled_toml
@@ -31,6 +33,17 @@ class Change(StrEnum):
     REPLACED = "replaced"
 
 
+def without_secrets(document: Document) -> Document:
+    """All but what is asked for: a secret that is wrong there must not keep the rest from being looked at."""
+    rest = copy.deepcopy(document)
+    for key in SECRETS:
+        section, _, name = key.partition(".")
+        if isinstance(table := rest.get(section), dict):
+            table.pop(name, None)
+            table.pop(f"{name}_file", None)
+    return rest
+
+
 class Folder:
     """One installation's files. `changes` tells what became of each, by its name."""
 
@@ -40,7 +53,7 @@ class Folder:
         self.config = path / CONFIG_NAME
         self.has_config = _is_there(self.config)
         self.document: Document = read_toml(self.config) if self.has_config else {}
-        settings_from(self.document, with_environment=False)
+        settings_from(without_secrets(self.document), with_environment=False)
         self.changes: dict[str, Change] = {}
 
     def prepare(self) -> None:
@@ -125,9 +138,12 @@ class Folder:
 
 def _is_there(path: Path) -> bool:
     try:
-        return path.exists()
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError as error:
         raise ConfigError(f"can't look at {path}: {error.strerror}", remedy="run it with sudo") from None
+    return True
 
 
 def _write(path: Path, text: str, *, replacing: bool) -> None:

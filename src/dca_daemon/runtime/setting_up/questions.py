@@ -74,6 +74,7 @@ QUESTIONS = (
     ),
 )
 BY_KEY: Mapping[str, Question] = {question.key: question for question in QUESTIONS}
+SECRETS = (*(question.key for question in QUESTIONS if question.is_secret), KEYS)
 
 
 def variable(key: str) -> str:

@@ -44,7 +44,7 @@ def remaining(folder: Folder, outcome: Outcome, *, sudo: bool = False) -> list[S
     steps.append(Step("Let somebody into the console", (f"{program} user add NAME --role admin",)))
     if folder.path == SYSTEM:
         start = f"{root}systemctl enable --now dca-daemon dca-console"
-        steps.append(Step("Start the services", (start, "journalctl -u dca-daemon -f")))
+        steps.append(Step("Start the services", (start, f"{root}journalctl -u dca-daemon -f")))
     else:
         steps.append(Step("Start the daemon, and the console", (f"{program} run", f"{program} console")))
     steps.append(Step("Then the first client and its deposit", (f"{program} client add --help",)))

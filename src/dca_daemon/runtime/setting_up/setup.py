@@ -22,6 +22,7 @@ from dca_daemon.runtime.setting_up.questions import (
     DATABASE,
     KEYS,
     QUESTIONS,
+    SECRETS,
     Question,
     checked,
     variable,
@@ -31,7 +32,6 @@ from dca_daemon.runtime.settings import Settings
 from dca_daemon.services.doctor import Finding
 from dca_daemon.services.pools import ensure_default_pool
 
-SECRETS = (*(question.key for question in QUESTIONS if question.is_secret), KEYS)
 KEYS_OPTION = "--encryption-keys-file"
 KEEP, LATER = "keep", "later"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Mapping
 
 from dca_daemon.domain.errors import DcaError, WalletError, WalletRefusedError
@@ -11,7 +10,7 @@ from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.lnbits import LnbitsConfig, LnbitsWallet
 from dca_daemon.payouts.pacing import Pacer
 from dca_daemon.runtime import wiring
-from dca_daemon.runtime.setting_up.folder import Document
+from dca_daemon.runtime.setting_up.folder import Document, without_secrets
 from dca_daemon.runtime.setting_up.questions import ADMIN_KEY, CURRENCY, DATABASE, KEYS, LAMASSU, LNBITS
 from dca_daemon.runtime.settings import Settings, settings_from
 from dca_daemon.services import destinations
@@ -25,12 +24,10 @@ _NO_SUCH_PATH = 404
 
 def settings_with(document: Document, answers: Mapping[str, str]) -> Settings:
     """The settings as they would be with these answers. Raises `ConfigError`."""
-    trial = copy.deepcopy(document)
+    trial = without_secrets(document)
     for key, text in answers.items():
         section, _, name = key.partition(".")
-        table = trial.setdefault(section, {})
-        table.pop(f"{name}_file", None)
-        table[name] = text
+        trial.setdefault(section, {})[name] = text
     return settings_from(trial, with_environment=False)  # what was given there is among the answers
 
 
