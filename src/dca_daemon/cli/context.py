@@ -41,14 +41,14 @@ def debugging() -> bool:
     return given.debug or os.environ.get(DEBUG_ENV, "") not in ("", "0")
 
 
-def load(*, level: str = "warning") -> Settings:
+def load() -> Settings:
     """The settings, and logging set up so that warnings go to stderr and stdout stays the data's own."""
     from dca_daemon.runtime.logging import configure_logging
     from dca_daemon.runtime.settings import load_settings
     from dca_daemon.runtime.settings_renamed import tell
 
     settings = load_settings(given.config)
-    configure_logging(level="debug" if debugging() else level, secrets=settings.secrets())
+    configure_logging(level="debug" if debugging() else "warning", secrets=settings.secrets())
     tell(settings.renamed)
     return settings
 

@@ -80,7 +80,7 @@ def simulate(
     Lamassu's history is put through the real intake, on scratch books apart from ours. Nothing is paid or booked;
     LNbits is not asked, and needs no key. The baseline does not count.
     """
-    settings = load(level="error")  # what waits in review is shown, it need not be warned of
+    settings = load()
     if compare and split_method is None and charge is None:
         raise usage_error("--compare goes with --split-method or --charge")
     start, stop = read_span(since, until, read_zone(zone))
