@@ -214,7 +214,7 @@ def _check_file(cli: Cli, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_way_out")
 def test_what_simulate_refuses(
-    cli: Cli, on_books: OnBooks, books_db: TestDb, lamassu_db: LamassuDb, postgres_server: PostgresServer
+    cli: Cli, books_db: TestDb, lamassu_db: LamassuDb, postgres_server: PostgresServer, scratch: str
 ) -> None:
     cli("simulate", "--since", "2999-01-01").refused("lies in the future")
     cli("simulate", "--since", since(1), "--compare").refused("--split-method", status=2)
@@ -223,6 +223,9 @@ def test_what_simulate_refuses(
     cli("shadow", "report").refused("there is no shadow", "dca-daemon shadow")
     assert cli("shadow", "discard", "--yes", "--json").done().json == {"discarded": False}
     cli("shadow", "--json", "report").refused("behind", status=2)
+    with psycopg.connect(postgres_server.dsn(scratch)) as conn:
+        conn.execute("CREATE SCHEMA shadow")
+    cli("shadow", "discard", "--yes").refused("the schema shadow", "is not ours")
 
 
 def lines_of(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:

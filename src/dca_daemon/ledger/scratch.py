@@ -198,6 +198,14 @@ async def _prepare(where: Place) -> None:
                 await _require_empty(conn, where)
                 await conn.exec_driver_sql(f"CREATE SCHEMA {where.purpose}")
                 await conn.exec_driver_sql(f"COMMENT ON SCHEMA {where.purpose} IS '{_MARK}'")
+    except DBAPIError as error:
+        if sqlstate(error) != _MAY_NOT:
+            raise
+        role = parse_url(where.books_url).username or "ROLE"
+        raise DatabaseError(
+            f"our role may not work in the scratch database {where.database!r}: {first_line(error)}",
+            remedy=f'as PostgreSQL\'s superuser: ALTER DATABASE "{where.database}" OWNER TO "{role}"',
+        ) from error
     finally:
         await db.close()
     await asyncio.to_thread(migrate.upgrade, where.url)
