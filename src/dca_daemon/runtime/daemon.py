@@ -197,7 +197,7 @@ class Daemon:
     async def _active(self, stop: asyncio.Event) -> None:
         """Takes the lock, works, and after a loss of the lock stands by again."""
         outage = Outage()
-        await self._refuse_other_schema()
+        await until_stopped(stop, self._refuse_other_schema())
         while not stop.is_set():
             if not await until_stopped(stop, self._lock.wait_until_leader()):
                 return
