@@ -15,6 +15,7 @@ FROM_ABOVE = {"readme.md": "README.md", "changes.md": "CHANGELOG.md"}
 _LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<path>\.\./[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
 _PICTURE = re.compile(r'<img alt="[^"]*" src="(?P<path>diagrams/[\w-]+\.svg)"\s*/?>')
 _MERMAID = re.compile(r"^```mermaid\n.*?^```$", re.MULTILINE | re.DOTALL)
+_SEARCH = 'data-md-component="search" role="dialog"'
 _OVERVIEW = "![Who gives what to whom](diagrams/overview.svg)"
 
 
@@ -41,6 +42,11 @@ def _inward(found: re.Match[str]) -> str:
     if not (ROOT / path).exists():
         return found[0]  # the strict build names it
     return f"`{path}`" if found["text"] in path else f"{found['text']} (`{path}`)"
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """The theme gives its search a role, and no name."""
+    return output.replace(_SEARCH, f'{_SEARCH} aria-label="Search"')
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
