@@ -169,6 +169,7 @@ async def open_shop(console: Console) -> Shop:
            VALUES (:id, 1, 'k', '', 'given-up', now())""",
         id=webhook.webhook_id,
     )
+    leaver = (await console.add_client("Leaver")).client_id
     return Shop(
         {
             "client_id": str(ana),
@@ -191,6 +192,7 @@ async def open_shop(console: Console) -> Shop:
         },
         {
             "user.enable": {"name": "gone"},
+            "client.erase": {"client_id": str(leaver)},
             "cash-out.distribute": {
                 "cash_out_id": await _first(console, "SELECT id FROM cash_out WHERE state = 'ignored'")
             },
