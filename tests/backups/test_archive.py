@@ -80,6 +80,7 @@ def test_a_full_disk_is_no_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (NEW.text.replace("KEY-1", "KEY-2"), "no key file"),
         ("age-encryption.org/v1\n-> scrypt", "protected by a passphrase"),
     ],
+    ids=["empty", "remarks only", "public", "mistyped", "with a passphrase"],
 )
 def test_a_key_file_that_is_none_is_told_apart(text: str, words: str) -> None:
     with pytest.raises(InputError, match=words):

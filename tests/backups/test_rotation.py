@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dca_daemon.services.backups import folder, manifest
@@ -46,6 +46,7 @@ def test_the_rules_hold_whatever_there_is(made_at: list[datetime], keep: Keep) -
     assert superfluous(kept, keep, NOW) == []
 
 
+@settings(max_examples=30)
 @given(moments, rules)
 def test_running_every_day_keeps_what_running_once_would(made_at: list[datetime], keep: Keep) -> None:
     """Sorting out after each backup never loses what the rules keep at the end."""

@@ -6,17 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from dca_daemon.cli.backup_views import backup_dict, drill_dict, facts, pairs, rounded, rows_text, size_text
 from dca_daemon.cli.context import actor, load, load_as_service, read_secret_file, usage_error, with_database
-from dca_daemon.cli.output import AsJson, Yes, iso, note, print_json, print_pairs, print_table, say, when
-
-if TYPE_CHECKING:
-    from dca_daemon.services.backups.drill import Drill
-    from dca_daemon.services.backups.make import Backup
-    from dca_daemon.services.backups.manifest import Manifest
+from dca_daemon.cli.output import AsJson, Yes, note, print_json, print_pairs, print_table, say, when
 
 app = typer.Typer(name="backup")
 
@@ -25,7 +21,6 @@ KeyFile = Annotated[
     typer.Option("--key", metavar="FILE", help="File of the secret age key (AGE-SECRET-KEY-…) that opens it."),
 ]
 BackupFile = Annotated[Path, typer.Argument(metavar="FILE", help="The archive, its manifest beside it.")]
-_MB = 1_000_000
 
 
 def register(parent: typer.Typer) -> None:
@@ -59,9 +54,9 @@ def make(
     config = backup_config(settings)
     made = with_database(settings, lambda db: make_backup(db, config, actor=actor()))
     if as_json:
-        print_json({**_backup_dict(made), "deleted": list(made.deleted)})
+        print_json({**backup_dict(made), "deleted": list(made.deleted)})
         return
-    say(f"{made.path} is made: {_size(made.manifest)}, {_rows(made.manifest)}, in {made.seconds:.1f} s.")
+    say(f"{made.path} is made: {size_text(made.manifest)}, {rows_text(made.manifest)}, in {made.seconds:.1f} s.")
     if made.deleted:
         say(f"{len(made.deleted)} older ones had to go.")
     if made.manifest.encryption == "none":
@@ -77,7 +72,7 @@ def list_backups(as_json: AsJson = False) -> None:
     found = stored(backup_config(load()).place())
     if as_json:
         print_json(
-            {"backups": [{"name": one.name, "trouble": one.trouble, **_facts(one.manifest)} for one in found]}
+            {"backups": [{"name": one.name, "trouble": one.trouble, **facts(one.manifest)} for one in found]}
         )
         return
     print_table(
@@ -89,7 +84,7 @@ def list_backups(as_json: AsJson = False) -> None:
                 one.name,
                 when(one.manifest.made_at),
                 one.manifest.cause,
-                _size(one.manifest),
+                size_text(one.manifest),
                 f"{one.manifest.contents.counts.get('posting', 0):,}",
                 one.manifest.contents.revision,
                 "not encrypted" if one.manifest.encryption == "none" else None,
@@ -113,9 +108,9 @@ def verify(file: BackupFile, key: KeyFile = None, as_json: AsJson = False) -> No
     if opened:
         reading.check_whole(source)
     if as_json:
-        print_json({"holds": True, "opened": opened, **_facts(source.manifest)})
+        print_json({"holds": True, "opened": opened, **facts(source.manifest)})
         return
-    print_pairs(_pairs(source.manifest))
+    print_pairs(pairs(source.manifest))
     say("It is whole." if opened else "It is whole; whether your key opens it was not tried (--key FILE).")
 
 
@@ -141,13 +136,13 @@ def drill(
     config = drill_config(settings, identities=identities, archive=file)
     done = with_database(settings, lambda db: run(db, config, actor=actor()))
     if as_json:
-        print_json(_drill_dict(done))
+        print_json(drill_dict(done))
         return
     print_table(
         ("step", ">seconds"), ((name, f"{seconds:.1f}") for name, seconds in done.seconds.items()), empty=""
     )
     took = f"{sum(done.seconds.values()):.1f} s"
-    say(f"Restored and verified in {took}: {_rows(done.manifest)}, {_size(done.manifest)}.")
+    say(f"Restored and verified in {took}: {rows_text(done.manifest)}, {size_text(done.manifest)}.")
     if done.own_key:
         say("It was made for a key of its own: whether yours opens your backups, only --key FILE tells.")
 
@@ -194,14 +189,14 @@ def restore(
         print_json(
             {
                 "database": target.database,
-                **_facts(done.manifest),
+                **facts(done.manifest),
                 "revision_now": done.revision,
                 "checks": done.checks,
-                "seconds": _rounded(done.seconds),
+                "seconds": rounded(done.seconds),
             }
         )
         return
-    print_pairs(_pairs(done.manifest))
+    print_pairs(pairs(done.manifest))
     say(f"It is restored into {target.database}, its rows and balances are the manifest's, and the books hold.")
     say("What happened since then is not in it. Next: dca-daemon recover --dry-run, then dca-daemon recover.")
 
@@ -210,63 +205,3 @@ def _identities(key: Path | None) -> Sequence[Any] | None:
     from dca_daemon.services.backups.keys import read_identities
 
     return None if key is None else read_identities(read_secret_file(key, "the secret key"))
-
-
-def _backup_dict(made: Backup) -> dict[str, Any]:
-    return {"path": str(made.path), **_facts(made.manifest), "seconds": round(made.seconds, 1)}
-
-
-def _drill_dict(done: Drill) -> dict[str, Any]:
-    return {
-        "holds": True,
-        "own_key": done.own_key,
-        **_facts(done.manifest),
-        "checks": done.restored.checks,
-        "seconds": _rounded(done.seconds),
-    }
-
-
-def _rounded(seconds: dict[str, float]) -> dict[str, float]:
-    return {name: round(value, 2) for name, value in seconds.items()}
-
-
-def _facts(found: Manifest | None) -> dict[str, Any]:
-    if found is None:
-        return {"backup": None}
-    return {
-        "backup": {
-            "archive": found.archive,
-            "made_at": iso(found.made_at),
-            "cause": found.cause,
-            "size_bytes": found.size_bytes,
-            "sha256": found.sha256,
-            "encrypted": found.encryption == "age",
-            "revision": found.contents.revision,
-            "program_version": found.program_version,
-            "postings": found.contents.counts.get("posting", 0),
-        }
-    }
-
-
-def _pairs(found: Manifest) -> list[tuple[str, object]]:
-    return [
-        ("archive", found.archive),
-        ("made", when(found.made_at)),
-        ("by", f"dca-daemon {found.program_version}, PostgreSQL {found.server_version}"),
-        ("schema", found.contents.revision),
-        ("size", _size(found)),
-        ("holds", _rows(found)),
-        (
-            "encrypted for",
-            ", ".join(found.recipients) if found.encryption == "age" else "nobody: anybody can read it",
-        ),
-    ]
-
-
-def _size(found: Manifest) -> str:
-    return f"{found.size_bytes / _MB:,.1f} MB"
-
-
-def _rows(found: Manifest) -> str:
-    counts = found.contents.counts
-    return f"{counts.get('posting', 0):,} postings in {sum(counts.values()):,} rows"

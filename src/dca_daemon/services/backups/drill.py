@@ -23,7 +23,7 @@ from psycopg import sql
 
 from dca_daemon.domain.errors import BackupError, DcaError
 from dca_daemon.ledger.db import Database, first_line
-from dca_daemon.services.backups import keys, make, reading, runs
+from dca_daemon.services.backups import folder, keys, make, reading, runs
 from dca_daemon.services.backups.make import BackupConfig
 from dca_daemon.services.backups.manifest import Manifest
 from dca_daemon.services.backups.restore import Restored, Steps, Target, restore_source
@@ -79,8 +79,8 @@ async def _drill(db: Database, config: DrillConfig, began_at: datetime, actor: s
         source = await asyncio.to_thread(reading.open_backup, config.archive, config.identities)
         reading.check_key(source)
         return await _restored(source, config, steps, own_key=False, actor=actor)
-    with tempfile.TemporaryDirectory(prefix=".drill-", dir=config.backup.folder) as folder:
-        place = Path(folder)
+    with tempfile.TemporaryDirectory(prefix=folder.DRILL, dir=config.backup.folder) as scratch:
+        place = Path(scratch)
         own_key = config.identities is None and not config.backup.unencrypted
         backup, identities = config.backup, config.identities
         if own_key:

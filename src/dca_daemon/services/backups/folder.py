@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from dca_daemon.services.backups.manifest import Manifest
 from dca_daemon.services.backups.rotation import Keep, superfluous
 
 _STEM = r"dca-\d{8}T\d{6}Z"
+DRILL = ".drill-"  # how the folders begin that drills write their backups to
+_DRILL_SECONDS = 2 * 86_400.0  # none takes that long: it was killed
 ENCRYPTED, PLAIN, PART = ".dump.age", ".dump", ".part"
 _OURS = re.compile(rf"({_STEM})({re.escape(ENCRYPTED)}|{re.escape(PLAIN)}|{re.escape(manifest.SUFFIX)})")
 _UNFINISHED = re.compile(rf"{_OURS.pattern}{re.escape(PART)}")
@@ -61,6 +65,8 @@ def writing(folder: Path) -> Iterator[None]:
         for path in folder.iterdir():
             if _UNFINISHED.fullmatch(path.name):
                 path.unlink()
+            elif path.name.startswith(DRILL) and time.time() - path.stat().st_mtime > _DRILL_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
         yield
 
 
