@@ -14,7 +14,8 @@ class Receiver:
     """`messages` are those that it took; while `refusing` it answers 503."""
 
     def __init__(self, port: int) -> None:
-        self.url = f"json://user:Pa55word-of-ours@127.0.0.1:{port}/"
+        patience = "rto=60&cto=60"  # on a computer that is busy with other tests
+        self.url = f"json://user:Pa55word-of-ours@127.0.0.1:{port}/?{patience}"
         self.messages: list[dict[str, Any]] = []
         self.refusing = False
         self.tries = 0
