@@ -130,6 +130,20 @@ def test_several_at_once_migrate_once(empty_db: TestDb) -> None:
     assert found == sorted(["None", *[migrate.wanted_revision()] * 3])
 
 
+def test_a_table_that_somebody_has_locked_is_not_waited_for(
+    books_db: TestDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever queues behind a migration that waits, the daemon above all, would stand still."""
+    monkeypatch.setattr(migrate, "_LOCK_SECONDS", 0.1)
+    with psycopg.connect(books_db.dsn) as conn:
+        conn.execute("LOCK TABLE installation")
+        with pytest.raises(
+            DatabaseError, match=r"canceling statement due to lock timeout .*run it again, or stop"
+        ):
+            migrate.upgrade(books_db.sqlalchemy_url)
+    assert migrate.upgrade(books_db.sqlalchemy_url).fits
+
+
 NEWER = (
     "(it was upgraded for a newer dca-daemon: install that version, or restore the backup from before; "
     "or it is another program's, or damaged: check database.url)"
