@@ -10,6 +10,11 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+EXCEPTIONS = {
+    "trigger distribution_record_total on distribution_record is new": "it refuses nothing, and writes client_total",
+    "trigger distribution_reversed_total on distribution is new": "it refuses nothing, and writes client_total",
+    "trigger reconcile_run_event on reconcile_run is new": "it refuses nothing, and writes event",
+}
 CLIENT_TOTAL = """
 -- Of records that were not reversed. Only the triggers below write it; `ledger verify` compares it with them.
 CREATE TABLE client_total (
@@ -22,6 +27,8 @@ CREATE TABLE client_total (
     commission_sats bigint NOT NULL,
     PRIMARY KEY (client_id, pool_id)
 ) WITH (fillfactor = 50);
+-- A daemon that is at work must not book between the sums and the triggers.
+LOCK TABLE distribution, distribution_record IN SHARE ROW EXCLUSIVE MODE;
 INSERT INTO client_total
 SELECT r.client_id, d.pool_id,
        count(*) FILTER (WHERE r.type <> 'commission' AND d.kind <> 'adjustment'),

@@ -279,6 +279,23 @@ NOTHING_NEW = (
     "api_token",
     "client_permission",
 )
+_ALLOWS = "it refuses what was refused before, but for an erasure"
+_ERASED = "it refuses only what is done for a client that was erased"
+EXCEPTIONS = {
+    **{
+        f"function {name} is another one": _ALLOWS
+        for name in ("check_reversed", "protect_distribution", "protect_filter", "protect_payout")
+    },
+    **{f"trigger {table}_append_only on {table} is another one": _ALLOWS for table in TEXTS},
+    **{
+        f"trigger {table}_{name} on {table} is new": _ALLOWS
+        for table in TEXTS
+        for name in ("no_change", "only_erasure")
+    },
+    **{f"trigger {table}_of_erased on {table} is new": _ERASED for table in NOTHING_NEW},
+    "trigger client_erased on client is new": _ERASED,
+    "trigger client_erasure on client is new": _ERASED,
+}
 
 
 def upgrade() -> None:
