@@ -11,9 +11,9 @@ branch_labels = None
 depends_on = None
 
 EXCEPTIONS = {
-    "trigger distribution_record_total on distribution_record is new": "it refuses nothing, and writes client_total",
-    "trigger distribution_reversed_total on distribution is new": "it refuses nothing, and writes client_total",
-    "trigger reconcile_run_event on reconcile_run is new": "it refuses nothing, and writes event",
+    "trigger distribution_record_total on distribution_record is new": "refuses nothing, writes client_total",
+    "trigger distribution_reversed_total on distribution is new": "refuses nothing, writes client_total",
+    "trigger reconcile_run_event on reconcile_run is new": "refuses nothing, writes event",
 }
 CLIENT_TOTAL = """
 -- Of records that were not reversed. Only the triggers below write it; `ledger verify` compares it with them.

@@ -281,6 +281,15 @@ def test_an_upgrade_makes_a_backup_first_that_can_be_gone_back_to(
     assert "upgrade" in restored["seconds"] and restored["revision_now"] == done["revision"]
 
 
+def test_an_upgrade_without_configured_backups_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def needed(_: Database) -> bool:
+        return True
+
+    monkeypatch.setattr("dca_daemon.services.backups.before_upgrade.is_needed", needed)
+    assert "No backup was made before the upgrade" in cli("db", "upgrade").done().err
+    assert cli("db", "upgrade", "--no-backup").done().err == ""
+
+
 @pytest.mark.parametrize(
     ("backup", "words"),
     [
