@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -209,6 +210,16 @@ class Deaf(asyncssh.SSHServer):
         return False
 
 
+class Leaving(Deaf):
+    """Lets everybody in, and hangs up at once."""
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._conn = conn
+
+    def auth_completed(self) -> None:
+        self._conn.disconnect(asyncssh.DISC_BY_APPLICATION, "no more for today")
+
+
 async def test_servers_that_misbehave(tmp_path: Path) -> None:
     key = asyncssh.generate_private_key("ssh-ed25519")
     pinned = parse_host_keys(key.export_public_key().decode())
@@ -218,15 +229,21 @@ async def test_servers_that_misbehave(tmp_path: Path) -> None:
         way = Tunnel(TunnelConfig(host=HOST, port=port, user="x", host_keys=pinned, private_key=ours, **others))
         config = SourceConfig(dsn="host=127.0.0.1 user=x", tunnel=way)
         try:
-            return await refusal(config)
+            error = await refusal(config)
+            assert way.up or way.trouble
+            return error
         finally:
             await config.close()
 
-    server = await asyncssh.listen(HOST, 0, server_host_keys=[key], server_factory=Deaf)
-    error = await error_of(server.get_port())
-    assert "does not reach 127.0.0.1:5432" in error.message
-    server.close()
-    await server.wait_closed()
+    behaviours: list[tuple[type[Deaf], str]] = [
+        (Deaf, "does not reach 127.0.0.1:5432"),
+        (Leaving, "no more for today|closed by the server"),  # before or after we know that we are in
+    ]
+    for factory, words in behaviours:
+        server = await asyncssh.listen(HOST, 0, server_host_keys=[key], server_factory=factory)
+        assert re.search(words, (await error_of(server.get_port())).message)
+        server.close()
+        await server.wait_closed()
     held: list[asyncio.StreamWriter] = []
 
     async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

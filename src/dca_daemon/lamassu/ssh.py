@@ -32,6 +32,7 @@ class SshWatcher(asyncssh.SSHClient):
         self._pinned = {key.fingerprint for key in pinned}
         self._on_lost = on_lost
         self.shown: str | None = None
+        self.lost: str | None = None  # why it has ended
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         """Called for every key: none is known beforehand."""
@@ -41,7 +42,8 @@ class SshWatcher(asyncssh.SSHClient):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end, whatever its reason."""
-        self._on_lost(self, "closed by the server" if exc is None else plain(exc, 200) or type(exc).__name__)
+        self.lost = "closed by the server" if exc is None else plain(exc, 200) or type(exc).__name__
+        self._on_lost(self, self.lost)
 
 
 async def connect(config: TunnelConfig, watcher: SshWatcher) -> asyncssh.SSHClientConnection:

@@ -135,6 +135,8 @@ class Tunnel:
         watcher = ssh.SshWatcher(self.config.host_keys, self._on_lost)
         try:
             conn = await ssh.connect(self.config, watcher)
+            if watcher.lost is not None:  # at once, before we knew that it stood
+                raise self._lost(watcher.lost)
         except SourceError as error:
             self._failed(error)
             raise
@@ -165,7 +167,10 @@ class Tunnel:
             return  # it was never up, or closed by us
         self._conn, self._watcher = None, None
         self._ports.clear()
-        self._failed(SourceError(f"the SSH tunnel to {self.config.place} was lost: {reason}"))
+        self._failed(self._lost(reason))
+
+    def _lost(self, reason: str) -> SourceError:
+        return SourceError(f"the SSH tunnel to {self.config.place} was lost: {reason}")
 
 
 async def _forward(conn: SSHClientConnection, host: str, port: int) -> int:
