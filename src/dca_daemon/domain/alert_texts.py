@@ -101,26 +101,11 @@ DAEMON = (
         "So much happened at once that some of it was left out of the notifications; the log has it all.",
         "Read the log of that time.",
     ),
-    Alert(
-        "backup.failed",
-        Severity.PAGE,
-        "A backup could not be made.",
-        "See the reason, then make one by hand: dca-daemon backup.",
-        ("backup.done",),
-        retold=False,
-    ),
     page(
         "backup.overdue",
-        "The last try of a backup failed, or the last good one is too old.",
+        "The last backup failed, or the last good one is too old.",
         "journalctl -u dca-backup, then systemctl start dca-backup.",
         "backup.recent",
-    ),
-    warn(
-        "backup.drill-failed",
-        "A backup could not be restored, or was not what it should be: do not count on the backups.",
-        "Do what the reason says, then dca-daemon backup drill.",
-        "backup.drilled",
-        retold=False,
     ),
     warn(
         "retention.failed",
@@ -166,13 +151,13 @@ CASH_OUTS = (
     warn(
         "tunnel.lost",
         "The tunnel to Lamassu's database is lost; it is made again without end.",
-        "See whether that server is up, and the network between.",
+        "See whether that server is up and still takes our key.",
         "tunnel.up",
     ),
     page(
         "tunnel.refused",
-        "The tunnel to Lamassu's database must not be opened: another host key, or our key is not taken.",
-        "Do what the line says: docs/tunnel.md, When it is refused.",
+        "The tunnel to Lamassu's database must not be opened: another host key, or our key is refused.",
+        "Do what the line's remedy says; somebody may be in between.",
         "tunnel.up",
     ),
     page(
@@ -367,7 +352,23 @@ COMPARING = (
     ),
 )
 
-CONSOLE = (
+ELSEWHERE = (
+    Alert(
+        "backup.failed",
+        Severity.PAGE,
+        "A backup could not be made.",
+        "Do what the reason says, then systemctl start dca-backup.",
+        ("backup.done",),
+        retold=False,
+    ),
+    Alert(
+        "backup.drill-failed",
+        Severity.WARN,
+        "A drill could not restore or verify a backup.",
+        "Do what the reason says; until a drill succeeds, do not count on the backups.",
+        ("backup.drilled",),
+        retold=False,
+    ),
     warn(
         "console.bug",
         "A fault of the console; nothing was changed by it.",

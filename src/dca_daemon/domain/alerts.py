@@ -11,15 +11,16 @@ from collections.abc import Mapping
 from dca_daemon.domain import alert_texts
 from dca_daemon.domain.alert import Alert, Severity
 
-__all__ = ["CATALOGUE", "CONSOLE", "GROUPS", "SILENT", "Alert", "Severity"]
+__all__ = ["CATALOGUE", "ELSEWHERE", "GROUPS", "SILENT", "Alert", "Severity"]
 
-CONSOLE = "The console and webhooks"
+# What other processes log: the daemon neither counts it nor sends it.
+ELSEWHERE = "The console, webhooks and backups"
 GROUPS: Mapping[str, tuple[Alert, ...]] = {
     "The daemon and this computer": alert_texts.DAEMON,
     "Seeing and booking cash-outs": alert_texts.CASH_OUTS,
     "Paying": alert_texts.PAYING,
     "Comparing and recovering": alert_texts.COMPARING,
-    CONSOLE: alert_texts.CONSOLE,
+    ELSEWHERE: alert_texts.ELSEWHERE,
 }
 CATALOGUE: Mapping[str, Alert] = {alert.event: alert for group in GROUPS.values() for alert in group}
 
@@ -37,9 +38,9 @@ SILENT: Mapping[str, str] = {
     "payout.resolved": "a person did it",
     "recovery.waits": "it passes by itself",
     "reconcile.difference": "`reconcile.differs` tells their sum",
+    "backup.not-recorded": "the failure itself alerts",
     "events.unread": "the database's own alerts tell of its reason",
     "console.failed": "whoever asked was told; the partner's own alerts tell of its reason",
-    "backup.not-recorded": "the failed backup itself alerts",
     "daemon.schema-newer": "an upgrade is under way",
     "settings.renamed": "the old name counts; `doctor` tells of it too",
     "console.login-failed": "people mistype; `console.login-limited` tells when it is many",

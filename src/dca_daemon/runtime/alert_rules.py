@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from dca_daemon.domain.alerts import CATALOGUE, CONSOLE, GROUPS, Alert, Severity
+from dca_daemon.domain.alerts import CATALOGUE, ELSEWHERE, GROUPS, Alert, Severity
 
 _HEAD = "# Written by `python -m dca_daemon.runtime.alert_files` from the catalogue; see docs/alerts.md.\n"
 _WINDOW = "15m"
@@ -103,12 +103,12 @@ _STATE_RULES = (
 
 
 def rules() -> list[tuple[str, list[Rule]]]:
-    """All rules for Prometheus, by group. The console has no metrics: its events are for the journal and Loki."""
+    """All rules for Prometheus, by group. What other processes log it does not hear; the journal and Loki do."""
     groups = [("dca-daemon state", list(_STATE_RULES))]
     groups += [
         (f"dca-daemon events: {heading}", [_event_rule(alert) for alert in alerts])
         for heading, alerts in GROUPS.items()
-        if heading != CONSOLE
+        if heading != ELSEWHERE
     ]
     return groups
 
@@ -165,7 +165,7 @@ def _loki_rule(severity: Severity) -> str:
     events = sorted(alert.event for alert in CATALOGUE.values() if alert.severity is severity)
     pattern = "|".join(event.replace(".", r"\.") for event in events)
     expression = (
-        'sum by (event) (count_over_time({unit=~"dca-(daemon|console)\\\\.service"}'
+        'sum by (event) (count_over_time({unit=~"dca-(daemon|console|backup)\\\\.service"}'
         f' | json event="event" | event=~`{pattern}` [{_WINDOW}])) > 0'
     )
     return (
