@@ -122,12 +122,12 @@ def overview() -> str:
     drawing.box((660, 60), "LNbits\nsource wallet", width=130)
     drawing.arrow([(150, 50), (235, 50)], "bitcoin", at=(192, 40))
     drawing.arrow([(235, 74), (150, 74)], "notes", at=(192, 86))
-    drawing.arrow([(300, 88), (300, 172)], "what was dispensed\n(read only)", at=(300, 130))
+    drawing.arrow([(300, 88), (300, 172)], "what was dispensed\n(read only)", at=(368, 128))
     drawing.arrow([(365, 185), (615, 88)], "invoice, pay, look up", at=(545, 150), kind="strong")
     drawing.arrow([(660, 88), (660, 310)], "sats", kind="strong")
     drawing.arrow([(600, 330), (150, 330)], "a deposit, in notes", at=(400, 318))
-    drawing.arrow([(150, 318), (240, 215)], "deposits,\ndecisions", at=(170, 255))
-    drawing.arrow([(75, 310), (75, 190), (225, 190), (262, 88)], "notes into\nthe machine", at=(90, 180))
+    drawing.arrow([(150, 318), (234, 220)], "deposits,\ndecisions", at=(152, 258))
+    drawing.arrow([(75, 310), (75, 190), (225, 190), (262, 88)], "notes into\nthe machine", at=(112, 165))
     drawing.arrow([(365, 50), (595, 50)], "sats, moved by the operator", at=(480, 40))
     return drawing.svg
 
