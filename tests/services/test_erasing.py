@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from dca_daemon.domain.errors import ConflictError, DcaError, InputError
 from dca_daemon.domain.rights import Scope
 from dca_daemon.ledger.db import Database, execute, rows, scalar
+from dca_daemon.ledger.one_transaction import OneTransaction
 from dca_daemon.ledger.verify import verify
 from dca_daemon.payouts.cipher import KeyRing
 from dca_daemon.payouts.wallet import Destination, DestinationInfo, DestinationKind
@@ -283,3 +286,18 @@ async def test_an_erasure_is_no_way_to_edit_the_books(books: Database, keys: Key
     with pytest.raises(Exception, match="still has something"):
         await sql(books, "INSERT INTO erasure (client_id, actor) SELECT client_id, 'x' FROM adjustment")
     assert await whole(books) == before
+
+    # What begins meanwhile waits, and is refused then.
+    async with books.transaction() as conn:
+        await erasing.erase(OneTransaction(books, conn), str(him), reason="asked for", actor=ME)
+        late = asyncio.create_task(
+            deposits.record(books, client=str(him), amount="5", currency=None, note=None, actor=ME)
+        )
+        waiting = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                        AND wait_event_type = 'Lock' AND query LIKE '%INTO deposit%'"""
+        async with asyncio.timeout(60):
+            while not await value(books, waiting):  # noqa: ASYNC110 - PostgreSQL has no event for it
+                await asyncio.sleep(0.01)
+    with pytest.raises(IntegrityError, match="is history"):
+        await late
+    assert [check for check in await verify(books) if not check.holds] == []
