@@ -62,6 +62,15 @@ async def refusal(config: SourceConfig) -> SourceError:
     return caught.value
 
 
+async def refuses(config: SourceConfig, words: str) -> None:
+    """Soon: right after a failure it is told again, and nothing is tried."""
+
+    async def does() -> bool:
+        return words in (await refusal(config)).message
+
+    await eventually(does)
+
+
 async def down(way: Tunnel) -> None:
     await eventually(lambda: not way.up)
 
@@ -80,8 +89,7 @@ async def test_it_is_lost_and_comes_back(sshd: Sshd, lamassu_db: LamassuDb) -> N
                 await conn.execute("SELECT 1")
             await conn.close()
             sshd.stop()
-            await asyncio.sleep(way._outage.delay_seconds)
-            assert "can't be reached" in (await refusal(config)).message
+            await refuses(config, "can't be reached")
             sshd.start()
 
             async def back() -> bool:
@@ -183,8 +191,7 @@ async def test_the_key_may_be_with_an_agent(
         assert "can't be asked" in (await refusal(config)).message
         with agent_at(place) as agent:
             await eventually(place.exists)
-            await asyncio.sleep(config.tunnel._outage.delay_seconds if config.tunnel else 0)
-            assert "takes no key: there is none in the agent" in (await refusal(config)).message
+            await refuses(config, "takes no key: there is none in the agent")
             agent.add(make_key(tmp_path / "other"))
             assert "none of the 1 keys" in (await refusal(config)).message
             agent.add(sshd.folder / "key")
