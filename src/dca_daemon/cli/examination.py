@@ -79,6 +79,8 @@ async def _examine(settings: Settings) -> list[Finding]:
     rates_config = _if_complete(lambda: wiring.rates_config(settings))
     pool = _if_complete(lambda: settings.pool)
     payouts = _if_complete(lambda: settings.payouts)
+    backups = _if_complete(lambda: wiring.expected_backups(settings))
+    folder = None if backups is None else backups.config.folder
     subject = Subject(
         books=books,
         currency=None if pool is None else pool.currency,
@@ -89,7 +91,8 @@ async def _examine(settings: Settings) -> list[Finding]:
         requests_per_minute=0 if wallet is None else settings.lnbits.requests_per_minute,
         lnbits_url="" if wallet is None else settings.lnbits.url,
         reserve_sats=0 if payouts is None else payouts.wallet_reserve_sats,
-        backups=_if_complete(lambda: wiring.expected_backups(settings)),
+        folders=() if folder is None else (("our backups", folder),),
+        backups=backups,
         rates=Rates(books, feed, rates_config, now=utc_now) if books and feed and rates_config else None,
     )
     try:
