@@ -55,6 +55,7 @@ async def _away_at_the_start(
     await installation.has_logged("leader.database-unreachable")
     assert get(f"{installation.url()}/healthz").status_code == 200
     assert get(f"{installation.url()}/readyz").status_code == 503
+    await eventually(partial(_was_told, somebody, "leader.database-unreachable"))
     await asyncio.to_thread(own_postgres.start)
     await installation.has_logged("daemon.active")
     await installation.has_logged("baseline.waits")

@@ -92,9 +92,10 @@ def knows(revision: str) -> bool:
     return revision in _known_revisions()
 
 
-def upgrade(url: str) -> Revision:
+def upgrade(url: str, *, is_leader: bool = False) -> Revision:
     """Migrates under an advisory lock, so that two at once do it once. Returns the state before.
 
+    `is_leader`: the caller holds the active daemon's lock itself, so that none is at work.
     A newer schema that this program can work with is left as it is. Raises `DatabaseError` when the database is
     away, refuses, is of a newer program that this one can't follow, or when an active daemon could not go on.
     """
@@ -111,7 +112,7 @@ def upgrade(url: str) -> Revision:
             if not (before.is_newer and before.fits):
                 _refuse_unknown(before)
                 _refuse_foreign(conn, before)
-                _migrate(config, guard, conn, before)
+                _migrate(config, None if is_leader else guard, conn, before)
             return before
     except DBAPIError as error:
         raise DatabaseError(
@@ -127,11 +128,11 @@ def _what_to_do(error: DBAPIError) -> str:
     return "check database.url and that its role owns the database"
 
 
-def _migrate(config: Config, guard: Connection, conn: Connection, before: Revision) -> None:
+def _migrate(config: Config, guard: Connection | None, conn: Connection, before: Revision) -> None:
     from alembic import command
 
     lives_with, broken = _compatibility(config, before)
-    if broken is not None:
+    if broken is not None and guard is not None:
         _refuse_while_active(guard, broken)
     conn.execute(text(f"SET lock_timeout = '{_LOCK_SECONDS}s'"))
     # Before and after: at no moment must an older program take tables that it can't work with for its own.

@@ -186,6 +186,14 @@ _ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
     (
         "Partners and alerts",
         (
+            _stat(
+                "Last good backup",
+                "So long ago.",
+                "time() - max(dca_backup_last_success_timestamp_seconds)",
+                "s",
+                bad=36 * 3600,
+            ),
+            _stat("Tunnel", "1 while the SSH tunnel to Lamassu stands.", "max(dca_tunnel_up)", calm="blue"),
             Panel(
                 "Open problems",
                 "What lasts at the moment, by the event that began it: docs/alerts.md.",

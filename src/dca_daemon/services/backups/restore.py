@@ -103,7 +103,7 @@ async def restore_source(source: Source, db: Database, target: Target, steps: St
         await _compare(db, found)
         steps.done("compare")
         if found.contents.revision != migrate.wanted_revision():
-            await asyncio.to_thread(migrate.upgrade, target.url)
+            await asyncio.to_thread(migrate.upgrade, target.url, is_leader=True)
             await _mark(db)
             steps.done("upgrade")
         async with db.transaction() as conn:
