@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -25,7 +26,7 @@ from dca_daemon.runtime.settings import load_settings
 from dca_daemon.services.backups import keys, manifest, runs
 from tests.backups.fakes import fake_programs
 from tests.cli.conftest import Cli, OnBooks, Outcome, write_config
-from tests.fixtures.postgres import READER_PASSWORD, READER_ROLE, PostgresServer, TestDb, pg_bin
+from tests.fixtures.postgres import PostgresServer, TestDb, pg_bin
 from tests.ledger.filled import fill, fill_more
 from tests.ledger.test_migrate import RELEASED, content, load, stamped, upgrade_to
 
@@ -183,10 +184,14 @@ async def test_a_restored_copy_never_passes_for_the_one_that_was_paid_from(books
 def test_a_drill_leaves_nothing_but_its_outcome(
     ground: Ground, on_books: OnBooks, postgres_server: PostgresServer
 ) -> None:
-    reader = postgres_server.dsn("postgres", READER_ROLE, READER_PASSWORD)
-    ground("backup", "--drill", drill_url=reader).refused(
-        "may not create a database", "CREATEDB", "backup.drill_url"
-    )
+    name = f"nobody_{uuid4().hex[:8]}"
+    with psycopg.connect(postgres_server.admin_dsn, autocommit=True) as conn:
+        conn.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'none'".encode())
+        nobody = postgres_server.dsn("postgres", name, "none")
+        ground("backup", "--drill", drill_url=nobody).refused(
+            "may not create a database", "CREATEDB", "backup.drill_url"
+        )
+        conn.execute(f"DROP ROLE {name}".encode())
     assert on_books(runs.last).drilled_at is None
     done = ground("backup", "--drill", "--json").done().json
     steps = list(done["seconds"])
