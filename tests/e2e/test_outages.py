@@ -55,7 +55,7 @@ async def _away_at_the_start(
     await installation.has_logged("leader.database-unreachable")
     assert get(f"{installation.url()}/healthz").status_code == 200
     assert get(f"{installation.url()}/readyz").status_code == 503
-    await eventually(partial(_was_told, somebody, "leader.database-unreachable"))
+    await eventually(partial(_was_told, somebody, "PAGE leader.database-unreachable"))
     await asyncio.to_thread(own_postgres.start)
     await installation.has_logged("daemon.active")
     await installation.has_logged("baseline.waits")
@@ -69,12 +69,13 @@ async def _away_at_the_start(
     await installation.all_settled()
     await eventually(lambda: get(f"{installation.url()}/readyz").status_code == 200)
     for event in ("leader.database-unreachable", "lnbits.lost"):  # somebody was told, and got the all-clear
-        for said in (event, f"{event} is over"):
+        for said in (f"PAGE {event}", f"OVER {event}"):
             await eventually(partial(_was_told, somebody, said))
 
 
 def _was_told(somebody: Receiver, words: str) -> bool:
-    return any(words in told["title"] for told in somebody.messages)
+    """A title names three of many; what is said of each stands below."""
+    return any(words in told["message"] for told in somebody.messages)
 
 
 async def _away_one_after_the_other(

@@ -1,11 +1,13 @@
 """`python -m tests.machine`: from an empty Debian to a service under systemd that pays, with each step's time.
 
-Then the service is killed, hangs, is upgraded, goes back, and is removed. Lamassu's database is in the machine's
-own PostgreSQL; LNbits is a real one outside of it.
+Then a backup is made and restored, Lamassu's database is reached through an SSH tunnel, and the service is killed,
+hangs, is upgraded, goes back, and is removed. Lamassu's database is in the machine's own PostgreSQL; LNbits is a
+real one outside of it.
 """
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 import socket
@@ -32,11 +34,17 @@ from tests.machine.machine import Failed, Machine, base, booted, missing
 ROOT = Path(__file__).resolve().parents[2]
 CLONE = "/srv/dca-daemon"
 INSTALL = f"{CLONE}/deploy/install.sh"
-PORTS = (5432, 8017, 8018)
+PORTS = (2222, 5432, 8017, 8018)
 SERVICES = ("dca-daemon", "dca-console")
 PATIENCE_SECONDS = 60.0
 MINUTES_MAX = 15
 READER_PASSWORD = "r@ader/pass"
+SSH_PORT = 2222
+TUNNEL = """[Service]
+LoadCredential=tunnel.key:/etc/dca-daemon/tunnel.key
+Environment=DCA_TUNNEL__KEY_FILE=%d/tunnel.key
+SocketBindAllow=ipv4:tcp
+"""
 
 
 @dataclass
@@ -112,6 +120,64 @@ class Walk:
         atm_scenarios.run(atm, "lightning", Decimal(500))
         atm.close()
 
+    def back_up(self) -> None:
+        """As docs/backup.md says, with the drill."""
+        secret = self.machine.run("dca-daemon", "backup", "new-key")
+        public = next(word for word in secret.split() if word.startswith("age1"))
+        self.configure("backup", f'folder = "/var/lib/dca-backup"\nrecipients = ["{public}"]')
+        self.machine.sql("postgres", "ALTER ROLE dca CREATEDB")
+        with self.step("a backup by its service"):
+            self.machine.run("systemctl", "start", "dca-backup")
+            listed = json.loads(self.machine.run("dca-daemon", "backup", "list", "--json"))["backups"]
+            _must(len(listed) == 1 and listed[0]["trouble"] is None, str(listed))
+            self.machine.run("systemctl", "enable", "--now", "dca-backup.timer")
+        with self.step("the drill of a restore"):
+            self.machine.run("dca-daemon", "backup", "drill")
+        self.machine.run("dca-daemon", "doctor")
+
+    def tunnel(self) -> None:
+        """As docs/tunnel.md says; the server is this machine itself."""
+        machine = self.machine
+        ours = machine.root / "etc/ssh/sshd_config.d"
+        ours.mkdir(parents=True)
+        (ours / "port.conf").write_text(f"Port {SSH_PORT}\n")  # the network is shared with this computer
+        machine.run("apt-get", "install", "-qy", "--no-install-recommends", "openssh-server")
+        machine.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/etc/dca-daemon/tunnel.key")
+        home = "/var/lib/dca-tunnel"
+        machine.run("adduser", "--system", "--home", home, "--shell", "/usr/sbin/nologin", "dca-tunnel")
+        machine.run("install", "-d", "-m", "700", "-o", "dca-tunnel", f"{home}/.ssh")
+        public = machine.run("cat", "/etc/dca-daemon/tunnel.key.pub")
+        line = f'restrict,port-forwarding,permitopen="127.0.0.1:5432" {public}'
+        (machine.root / f"{home}/.ssh/authorized_keys".lstrip("/")).write_text(line)
+        host_key = " ".join(machine.run("cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()[:2])
+        self.configure(
+            "tunnel",
+            f'host = "127.0.0.1"\nport = {SSH_PORT}\nuser = "dca-tunnel"\nhost_key = "{host_key}"\n'
+            'key_file = "/etc/dca-daemon/tunnel.key"',
+        )
+        machine.run("dca-daemon", "lamassu", "check")
+        with self.step("restarted with the SSH tunnel"):
+            for unit in SERVICES:
+                self.drop_in(unit, "tunnel", TUNNEL)
+            machine.run("systemctl", "restart", *SERVICES)
+            _until("the tunnel is up", lambda: "tunnel.up" in machine.run("journalctl", "-u", "dca-daemon"))
+            _until("/readyz answers 200", lambda: _get("http://127.0.0.1:8017/readyz"))
+        self.pay("a cash-out that is read through it is paid")
+
+    def configure(self, section: str, lines: str) -> None:
+        """Into a section of what `init` wrote."""
+        config = self.machine.root / "etc/dca-daemon/config.toml"
+        before, heading, after = config.read_text().partition(f"\n[{section}]\n")
+        _must(bool(heading), f"config.toml has no [{section}]")
+        config.write_text(f"{before}{heading}{lines}\n{after}")
+
+    def drop_in(self, unit: str, name: str, text: str) -> None:
+        """As `systemctl edit` makes it."""
+        folder = self.machine.root / f"etc/systemd/system/{unit}.service.d"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.conf").write_text(text)
+        self.machine.run("systemctl", "daemon-reload")
+
     def break_it(self) -> None:
         with self.step("killed: systemd starts it again"):
             self.machine.run("systemctl", "kill", "--signal=KILL", "dca-daemon")
@@ -119,10 +185,7 @@ class Walk:
             self.active("dca-daemon")
         self.pay("a cash-out after that is paid")
         with self.step("it hangs: the watchdog ends it (WatchdogSec=5 for this)"):
-            folder = self.machine.root / "etc/systemd/system/dca-daemon.service.d"
-            folder.mkdir()
-            (folder / "quick.conf").write_text("[Service]\nWatchdogSec=5\nTimeoutAbortSec=2\n")
-            self.machine.run("systemctl", "daemon-reload")
+            self.drop_in("dca-daemon", "quick", "[Service]\nWatchdogSec=5\nTimeoutAbortSec=2\n")
             self.machine.run("systemctl", "restart", "dca-daemon")
             self.machine.run("systemctl", "kill", "--signal=STOP", "dca-daemon")
             _until("a restart is counted", lambda: self.machine.state("dca-daemon", "NRestarts") == "1")
@@ -210,6 +273,8 @@ def walk(machine: Machine, server: LnbitsServer) -> Walk:
     minutes = sum(seconds for name, seconds in made.seconds.items() if "not counted" not in name) / 60
     print(f"{minutes:7.1f} min from an empty machine to a service that pays")
     _must(minutes < MINUTES_MAX, f"more than {MINUTES_MAX} minutes")
+    made.back_up()
+    made.tunnel()
     made.break_it()
     made.upgrade()
     made.remove()
