@@ -57,6 +57,7 @@ url = "http://127.0.0.1:9"
 [http]
 port = 0
 """
+_DOWNLOADED = re.compile(r"\.(csv|json)\b")
 _PARTS = re.compile(r'(?:href|src)="(/static/[^"]+)"')
 
 
@@ -251,7 +252,7 @@ async def measure(server: EmbeddedPostgres, report: Report, *, quick: bool) -> N
             )
         )
     heaviest = max(
-        (one for one in found if not _is_api(one) and ".csv" not in one.address),
+        (one for one in found if not _is_api(one) and not _DOWNLOADED.search(one.address)),
         key=lambda one: one.weight_bytes,
     )
     kilobytes = heaviest.weight_bytes / 1000

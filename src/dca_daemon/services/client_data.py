@@ -5,14 +5,15 @@ What is told is what stands under the client's number. No secret is in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncResult
 
 from dca_daemon.domain.wording import fiat_json
-from dca_daemon.ledger.db import Database, rows, scalar
+from dca_daemon.ledger.db import Database, rows, scalar, statement
 from dca_daemon.services import clients, erasing_places
 
 FORMAT, VERSION = "dca-daemon client", 1
@@ -61,26 +62,46 @@ _SECTIONS: Mapping[str, str] = {
          WHERE subject = ANY(:subjects) ORDER BY id""",
 }
 _SINGLE = ("client", "permissions", "opening")
+_PART_ROWS = 500
 
 
 async def everything(db: Database, reference: str) -> dict[str, Any]:
     """All of one client, of one moment. Times are ISO 8601, amounts decimal strings. Raises `NotFoundError`."""
+    found: dict[str, Any] = json.loads("".join([piece async for piece in document(db, reference)]))
+    return found
+
+
+async def document(db: Database, reference: str) -> AsyncIterator[str]:
+    """The same as JSON, piece by piece as it is read: there may be very much of it."""
     async with db.transaction() as conn:
         await conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        await conn.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '1h'")
         client_id = await clients.find(conn, reference)
-        found: dict[str, Any] = {"format": FORMAT, "version": VERSION}
-        found["exported_at"] = (await scalar(conn, "SELECT now()")).isoformat()
+        at = (await scalar(conn, "SELECT now()")).isoformat()
+        yield json.dumps({"format": FORMAT, "version": VERSION, "exported_at": at}).removesuffix("}")
         for key, query in _SECTIONS.items():
-            told = await _section(conn, query, client_id)
-            found[key] = next(iter(told), None) if key in _SINGLE else told
-        return found
+            yield f', "{key}": '
+            given = await _given(conn, query, client_id)
+            if key in _SINGLE:
+                told = [_told(dict(r._mapping)) for r in await rows(conn, query, **given)]
+                yield json.dumps(next(iter(told), None))
+                continue
+            before = "["
+            async for part in (await _stream(conn, query, given)).partitions():
+                yield before + ", ".join([json.dumps(_told(dict(r._mapping))) for r in part])
+                before = ", "
+            yield "]" if before == ", " else "[]"
+        yield "}"
 
 
-async def _section(conn: AsyncConnection, query: str, client_id: int) -> list[dict[str, Any]]:
-    given: dict[str, Any] = {"id": client_id} if ":id" in query else {}
+async def _given(conn: AsyncConnection, query: str, client_id: int) -> dict[str, Any]:
     if ":subjects" in query:
-        given["subjects"] = await erasing_places.own_subjects(conn, client_id)
-    return [_told(r._mapping) for r in await rows(conn, query, **given)]
+        return {"subjects": await erasing_places.own_subjects(conn, client_id)}
+    return {"id": client_id}
+
+
+async def _stream(conn: AsyncConnection, query: str, given: Mapping[str, Any]) -> AsyncResult[Any]:
+    return await conn.stream(statement(query), given, execution_options={"yield_per": _PART_ROWS})
 
 
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:

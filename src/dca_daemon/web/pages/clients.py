@@ -6,12 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from dca_daemon.domain.rights import Role
-from dca_daemon.services import adjustments, api_tokens, client_access, client_data, client_series, clients
+from dca_daemon.services import adjustments, api_tokens, client_access, client_series, clients
 from dca_daemon.services.client_lists import ClientOrder
 from dca_daemon.services.clients import Mode, Status
+from dca_daemon.web.api.client_privacy import data_json
 from dca_daemon.web.api.clients import statement_csv
 from dca_daemon.web.client_charts import POINTS, price_charts, stacked_chart
 from dca_daemon.web.desk import desk_of
@@ -100,9 +101,6 @@ async def download_statement(request: Request, client_id: RowId) -> StreamingRes
 
 
 @router.get("/{client_id}/data.json", dependencies=[Depends(admin)])
-async def download_data(request: Request, client_id: RowId) -> JSONResponse:
+async def download_data(request: Request, client_id: RowId) -> StreamingResponse:
     """All that is kept of a client, for itself."""
-    found = await client_data.everything(desk_of(request).db, str(client_id))
-    return JSONResponse(
-        found, headers={"Content-Disposition": f'attachment; filename="client-{client_id}-data.json"'}
-    )
+    return await data_json(desk_of(request).db, client_id)
