@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pwd
 import re
 import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import asyncssh
 import psutil
@@ -105,6 +106,21 @@ async def test_it_is_lost_and_comes_back(sshd: Sshd, lamassu_db: LamassuDb) -> N
     events = [line["event"] for line in logs if line["event"].startswith("tunnel.")]
     assert events == ["tunnel.up", "tunnel.lost", "tunnel.up", "tunnel.up"]
     assert logs[0]["host_key"].startswith("ssh-ed25519 SHA256:")
+
+
+async def test_an_account_without_a_home_will_do(
+    sshd: Sshd, lamassu_db: LamassuDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As systemd's DynamicUser has none, but its name."""
+
+    def nobody(_: int) -> NoReturn:
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setenv("USER", "dca-daemon")
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    async with through(to(sshd), lamassu_db) as config:
+        assert await connects(config)
 
 
 async def test_a_silent_peer_is_noticed(sshd: Sshd, lamassu_db: LamassuDb) -> None:

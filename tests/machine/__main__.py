@@ -296,7 +296,12 @@ def main() -> int:
         _copy_clone(root)
         try:
             with LnbitsServer(INSTALL_DIR, Path(folder) / "lnbits") as server, booted(root) as machine:
-                walk(machine, server)
+                try:
+                    walk(machine, server)
+                except Failed:
+                    told = machine.run("journalctl", "--no-pager", "--lines=60", "--unit=dca-*", may_fail=True)
+                    print(told, file=sys.stderr)
+                    raise
         except Failed as error:
             print(f"FAILED: {error}", file=sys.stderr)
             return 1

@@ -5,6 +5,7 @@ Nothing of the account's own ~/.ssh is read: what counts is in the settings.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -70,6 +71,8 @@ async def connect(config: TunnelConfig, watcher: SshWatcher) -> asyncssh.SSHClie
 async def _connect(
     config: TunnelConfig, watcher: SshWatcher, keys: Sequence[Any], no_entry: SourceError
 ) -> asyncssh.SSHClientConnection:
+    # asyncssh asks where home is, though nothing there is read: a service's account may have none.
+    os.environ.setdefault("HOME", "/nonexistent")
     try:
         return await asyncssh.connect(
             config.host,
