@@ -30,7 +30,6 @@ def in_source() -> set[str]:
         for first, second in calls(path, "Finding", "judged"):
             if second is not None:
                 found.add(f"{first or 'any'} {second}")
-        found |= {f"fixed {first}" for first, _ in calls(path, "Look")}
     found |= {f"lamassu {first}" for path in OF_AREA["lamassu"] for first, _ in calls(path, "Finding") if first}
     for path in OF_AREA["configuration"]:
         found |= {f"configuration {second or 'section'}" for _, second in calls(path, "Finding")}

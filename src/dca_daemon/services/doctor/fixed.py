@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dca_daemon.domain.errors import InputError, NoRateError
 from dca_daemon.ledger.db import Database
 from dca_daemon.services import fixed_amounts, fixed_schedules
@@ -12,59 +10,53 @@ from dca_daemon.services.fixed_schedules import Schedule
 from dca_daemon.services.rates import Rates, utc_now
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One thing that was looked at; `or_else`: how bad it is where it is not good."""
-
-    name: str
-    good: bool
-    text: str
-    remedy: str
-    or_else: str = "fail"
-
-
 async def check_fixed(subject: Subject) -> list[Finding]:
     """Where Fixed Mode has a schedule: a bitcoin's price can be had, and each of its clients has an amount."""
     if subject.rates is None or not await books_fit(subject):
         return []
     assert subject.books is not None
-    return [
-        judged("fixed", found.name, found.good, found.text, found.remedy, or_else=Level(found.or_else))
-        for found in await look(subject.books, subject.rates)
-    ]
+    return await _look(subject.books, subject.rates)
 
 
-async def look(db: Database, rates: Rates) -> list[Look]:
+async def _look(db: Database, rates: Rates) -> list[Finding]:
     """Of each pool whose schedule is active."""
     async with db.transaction() as conn:
         schedules = [s for s in await fixed_schedules.in_force(conn) if s.until is None and s.active]
-    found: list[Look] = []
+    found: list[Finding] = []
     for schedule in schedules:
         found += [_schedule(schedule), await _rate(schedule, rates), *await _amounts(db, schedule)]
     return found
 
 
-def _schedule(schedule: Schedule) -> Look:
+def _schedule(schedule: Schedule) -> Finding:
     where = f"pool {schedule.pool.name!r}: {', '.join(schedule.times.times)} in {schedule.times.zone}"
     try:
         (following,) = schedule.times.next_after(utc_now())
     except InputError as error:
-        return Look("schedule", False, f"{where}: {error.message}", "install the system's time zones (tzdata)")
-    return Look("schedule", True, f"{where}, next {following.due_at:%Y-%m-%d %H:%M} UTC", "")
+        return judged(
+            "fixed", "schedule", False, f"{where}: {error.message}", "install the system's time zones (tzdata)"
+        )
+    return judged("fixed", "schedule", True, f"{where}, next {following.due_at:%Y-%m-%d %H:%M} UTC", "")
 
 
-async def _rate(schedule: Schedule, rates: Rates) -> Look:
+async def _rate(schedule: Schedule, rates: Rates) -> Finding:
     currency = schedule.pool.currency
     try:
         rate = await rates.current(currency)
     except NoRateError as error:
-        return Look("rate", False, error.message, error.remedy or "see docs/fixed-mode.md")
-    return Look("rate", True, f"a bitcoin costs {rate.fiat_per_btc:,.2f} {currency}, by {rate.source}", "")
+        return judged("fixed", "rate", False, error.message, error.remedy or "see docs/fixed-mode.md")
+    return judged(
+        "fixed", "rate", True, f"a bitcoin costs {rate.fiat_per_btc:,.2f} {currency}, by {rate.source}", ""
+    )
 
 
-async def _amounts(db: Database, schedule: Schedule) -> list[Look]:
+async def _amounts(db: Database, schedule: Schedule) -> list[Finding]:
     without = await fixed_amounts.without_amount(db, str(schedule.pool.pool_id))
     if not without:
         return []
     text = f"without an amount a day, and so buying nothing: {', '.join(without)}"
-    return [Look("amounts", False, text, "dca-daemon fixed client CLIENT --per-day AMOUNT", "warn")]
+    return [
+        judged(
+            "fixed", "amounts", False, text, "dca-daemon fixed client CLIENT --per-day AMOUNT", or_else=Level.WARN
+        )
+    ]
