@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import structlog
 
 from dca_daemon.domain.errors import DcaError
+from dca_daemon.domain.moments import apart_seconds
 from dca_daemon.ledger.db import Database
 from dca_daemon.services.backups.runs import Last
 from dca_daemon.services.status import StuckPayouts, stuck_payouts
@@ -111,10 +112,10 @@ class ClockWatch:
             except DcaError:  # that it is away is told elsewhere
                 continue
             after = self._now()
-            ahead_seconds = max((before - theirs).total_seconds(), (theirs - after).total_seconds(), 0.0)
-            off = ahead_seconds > self._most_seconds
+            away_seconds = apart_seconds(before, theirs, after)
+            off = away_seconds > self._most_seconds
             if off and whose not in self._off:
-                log.warning("clock.off", whose=whose, seconds=round(ahead_seconds, 1))
+                log.warning("clock.off", whose=whose, seconds=round(away_seconds, 1))
             elif not off and whose in self._off:
                 log.info("clock.right", whose=whose)
             (self._off.add if off else self._off.discard)(whose)
